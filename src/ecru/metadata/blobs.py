@@ -1,0 +1,223 @@
+"""Blobs: which bytes are where, and which repository may serve them.
+
+Two rows make a blob servable: ``blob`` (one for each store, encryption key and digest) and the link ``repository_blob``.
+A link that nothing needs is deleted by the collector after the grace period; ``collection`` remembers when to look.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, bindparam, delete, exists, select, update
+
+from ecru.blobs.store import Location
+from ecru.metadata.database import Transaction, upsert
+from ecru.metadata.repositories import Repository
+from ecru.metadata.tables import blob, collection, discarded, image, image_blob, repository_blob
+from ecru.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Verified bytes in a store, as one repository sees them."""
+
+    id: int
+    digest: Digest
+    size_bytes: int
+    location: Location
+    verified_at: datetime
+    media_type: str | None = None
+
+
+_BLOB_COLUMNS = (blob.c.id, blob.c.digest, blob.c.size_bytes, blob.c.location, blob.c.verified_at)
+_FIND = (
+    select(*_BLOB_COLUMNS, repository_blob.c.media_type)
+    .join(repository_blob, repository_blob.c.blob_id == blob.c.id)
+    .where(
+        blob.c.digest == bindparam("digest"),
+        repository_blob.c.repository_id == bindparam("repository_id"),
+        repository_blob.c.deleted_at.is_(None),
+    )
+)
+
+
+def find(db: Transaction, repository_id: int, digest: str) -> Blob | None:
+    """Look up a blob that a repository may serve."""
+    row = db.execute(_FIND, {"digest": digest, "repository_id": repository_id}).first()
+    return None if row is None else Blob(*row)
+
+
+def find_all(db: Transaction, repository_id: int, digests: Iterable[str], *, lock: bool = False) -> dict[Digest, Blob]:
+    """Look up many blobs of a repository at once; what it does not have is left out.
+
+    With ``lock`` none of them can be collected before the end of the transaction; rows are locked in one order.
+    """
+    statement = (
+        select(*_BLOB_COLUMNS, repository_blob.c.media_type)
+        .join(repository_blob, repository_blob.c.blob_id == blob.c.id)
+        .where(
+            blob.c.digest.in_(list(digests)),
+            repository_blob.c.repository_id == repository_id,
+            repository_blob.c.deleted_at.is_(None),
+        )
+        .order_by(blob.c.id)
+    )
+    if lock:
+        statement = statement.with_for_update(read=True, of=repository_blob)
+    return {row[1]: Blob(*row) for row in db.execute(statement)}
+
+
+def is_needed(db: Transaction, repository_id: int, blob_id: int) -> bool:
+    """Tell whether a living image of the repository needs the blob."""
+    needed = (
+        exists()
+        .select_from(image_blob.join(image, image.c.id == image_blob.c.image_id))
+        .where(
+            image_blob.c.repository_id == repository_id,
+            image_blob.c.blob_id == blob_id,
+            image.c.deleted_at.is_(None),
+        )
+    )
+    return bool(db.execute(select(needed)).scalar())
+
+
+def put(
+    db: Transaction,
+    repository: Repository,
+    *,
+    digest: Digest,
+    size_bytes: int,
+    location: Location,
+    verified_at: datetime,
+    started_at: datetime,
+    url_lifetime: timedelta,
+) -> int:
+    """Record verified bytes at a location and answer the id of their blob.
+
+    Of two copies one stays. Bytes that were verified while this upload was running are kept and ours discarded (many
+    clients push one layer at once); older ones are replaced by ours, which heals them if they were corrupt. The other copy
+    is deleted after ``url_lifetime``, when nobody reads it through a signed URL any more.
+    """
+    values = {
+        "store": repository.store,
+        "key_id": repository.key_id,
+        "digest": digest,
+        "size_bytes": size_bytes,
+        "location": location,
+        "verified_at": verified_at,
+    }
+    same = and_(blob.c.digest == digest, blob.c.store == repository.store, blob.c.key_id == repository.key_id)
+    row = None
+    while row is None:  # the collector may take the old row between the two statements
+        upsert(db, blob, values, conflict=("digest", "store", "key_id"))
+        row = db.execute(select(*_BLOB_COLUMNS).where(same).with_for_update()).first()
+    known = Blob(*row)
+    if known.location != location:
+        keep_known = known.verified_at >= started_at and known.size_bytes == size_bytes
+        if not keep_known:
+            fresh = {"location": location, "verified_at": verified_at, "size_bytes": size_bytes}
+            db.execute(update(blob).where(blob.c.id == known.id).values(**fresh))
+        discard(db, repository.store, [location if keep_known else known.location], due_at=verified_at + url_lifetime)
+    return known.id
+
+
+def link(
+    db: Transaction, repository_id: int, blob_id: int, *, now: datetime, due_at: datetime, media_type: str | None = None
+) -> None:
+    """Let a repository serve a blob; the collector looks at the link at ``due_at``, in case no image comes to need it."""
+    values = {"repository_id": repository_id, "blob_id": blob_id, "linked_at": now, "media_type": media_type}
+    upsert(db, repository_blob, values, conflict=("repository_id", "blob_id"))
+    db.execute(
+        update(repository_blob)
+        .where(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id == blob_id)
+        .values(linked_at=now, deleted_at=None)
+    )
+    reconsider(db, repository_id, [blob_id], due_at=due_at)
+
+
+def set_media_types(db: Transaction, repository_id: int, media_types: Mapping[int, str]) -> None:
+    """Remember the media types a manifest gives its blobs; the first one stays."""
+    for blob_id, media_type in media_types.items():
+        db.execute(
+            update(repository_blob)
+            .where(
+                repository_blob.c.repository_id == repository_id,
+                repository_blob.c.blob_id == blob_id,
+                repository_blob.c.media_type.is_(None),
+            )
+            .values(media_type=media_type)
+        )
+
+
+def hide(db: Transaction, repository_id: int, blob_id: int, *, now: datetime) -> None:
+    """Serve a blob no longer; the collector takes the link when no tombstone needs it."""
+    db.execute(
+        update(repository_blob)
+        .where(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id == blob_id)
+        .values(deleted_at=now)
+    )
+
+
+def reconsider(db: Transaction, repository_id: int, blob_ids: Sequence[int], *, due_at: datetime) -> None:
+    """Ask the collector to look at links at a time; a later time replaces an earlier one."""
+    for blob_id in blob_ids:
+        values = {"repository_id": repository_id, "blob_id": blob_id, "due_at": due_at}
+        upsert(db, collection, values, conflict=("repository_id", "blob_id"), update=("due_at",))
+
+
+def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_at: datetime) -> None:
+    """Queue locations that no row points to any more; their bytes go at ``due_at``."""
+    for location in locations:
+        upsert(db, discarded, {"store": store, "location": location, "due_at": due_at}, conflict=("store", "location"))
+
+
+def list_due_links(db: Transaction, *, now: datetime, limit: int) -> list[tuple[int, int]]:
+    """Links (repository, blob) whose time has come."""
+    statement = (
+        select(collection.c.repository_id, collection.c.blob_id)
+        .where(collection.c.due_at <= now)
+        .order_by(collection.c.due_at)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in db.execute(statement)]
+
+
+def collect_link(db: Transaction, repository_id: int, blob_id: int, *, now: datetime, discard_at: datetime) -> bool:
+    """Decide once more about a link and, if nothing needs it, delete it; with the last link the blob goes too.
+
+    A living image or a tombstone that needs the blob keeps it: the end of the last one asks again. Answers whether the
+    link went. A second run finds nothing to do.
+    """
+    mine = and_(collection.c.repository_id == repository_id, collection.c.blob_id == blob_id)
+    still_due = db.execute(select(collection.c.due_at).where(mine, collection.c.due_at <= now).with_for_update()).first()
+    if still_due is None:
+        return False
+    db.execute(delete(collection).where(mine))
+    this_link = and_(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id == blob_id)
+    if db.execute(select(repository_blob.c.blob_id).where(this_link).with_for_update()).first() is None:
+        return False
+    needed = exists().where(image_blob.c.repository_id == repository_id, image_blob.c.blob_id == blob_id)
+    if db.execute(select(needed)).scalar():
+        return False
+    row = db.execute(select(blob.c.store, blob.c.location).where(blob.c.id == blob_id).with_for_update()).one()
+    db.execute(delete(repository_blob).where(this_link))
+    if not db.execute(select(exists().where(repository_blob.c.blob_id == blob_id))).scalar():
+        db.execute(delete(blob).where(blob.c.id == blob_id))
+        discard(db, row[0], [row[1]], due_at=discard_at)
+    return True
+
+
+def list_discarded(db: Transaction, store: str, *, now: datetime, limit: int) -> list[Location]:
+    """Locations of a store whose bytes are to go now."""
+    statement = (
+        select(discarded.c.location)
+        .where(discarded.c.store == store, discarded.c.due_at <= now)
+        .order_by(discarded.c.due_at)
+        .limit(limit)
+    )
+    return list(db.execute(statement).scalars())
+
+
+def forget_discarded(db: Transaction, store: str, locations: Sequence[Location]) -> None:
+    """Strike locations whose bytes are gone."""
+    db.execute(delete(discarded).where(discarded.c.store == store, discarded.c.location.in_(locations)))

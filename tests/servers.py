@@ -1,0 +1,170 @@
+"""Real servers for tests: PostgreSQL and S3, on loopback, in a folder that goes away with them."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.peers import peer
+
+
+def free_port() -> int:
+    """Answer a TCP port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], bool], what: str, within_seconds: float = 20) -> None:
+    """Wait until the condition holds; raises TimeoutError naming what was waited for."""
+    pause = threading.Event()
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        pause.wait(0.01)
+
+
+def is_listening(port: int) -> bool:
+    """Say whether something accepts connections on that port of 127.0.0.1."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True)
+class PostgresqlServer:
+    """A running PostgreSQL."""
+
+    port: int
+    _programs: Path
+
+    def url(self, database: str) -> str:
+        """Answer the URL of a database as the setting ``--database`` takes it."""
+        return f"postgresql://ecru@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Execute one statement outside of any test's database."""
+        subprocess.run(
+            [self._programs / "psql", "--quiet", "--no-psqlrc", "--command", statement, self.url("postgres")],
+            check=True,
+            capture_output=True,
+        )
+
+
+@contextmanager
+def postgresql_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
+    """Start a PostgreSQL of its own; without ``durable`` it acknowledges what is not on disk."""
+    programs = peer("postgres")
+    # Under /tmp itself: other users may not look into pytest's folders, and a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="ecru-postgresql-"))
+    data = folder / "data"
+    user = _unprivileged_user(folder)
+    port = free_port()
+    configuration = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "timezone": "UTC"}
+    if not durable:
+        configuration |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    options = " ".join(f"-c {name}={value}" for name, value in configuration.items())
+
+    def run(*command: str | Path) -> None:
+        completed = subprocess.run(
+            command, user=user, group=user, extra_groups=None if user is None else [], cwd=folder, capture_output=True, check=False
+        )
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+
+    try:
+        run(programs / "initdb", "--no-sync", "--auth=trust", "--username=ecru", "--encoding=UTF8", "--locale=C.UTF-8", data)
+        run(
+            programs / "pg_ctl",
+            "start",
+            "--wait",
+            "--silent",
+            f"--pgdata={data}",
+            f"--log={folder / 'log'}",
+            f"--options={options}",
+        )
+        try:
+            yield PostgresqlServer(port, programs)
+        finally:
+            run(programs / "pg_ctl", "stop", "--wait", "--silent", f"--pgdata={data}", "--mode=immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _unprivileged_user(folder: Path) -> str | None:
+    """Give the folder to the user that runs PostgreSQL, which root must not; None is whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    user = "postgres" if "postgres" in names else "nobody"
+    shutil.chown(folder, user)
+    return user
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of a running S3 server and the credentials for it."""
+
+    endpoint: str
+    name: str
+    access_key_id: str
+    secret_access_key: str
+    region: str = "us-east-1"
+
+    def url(self, prefix: str = "blobs") -> str:
+        """Answer the URL as the setting ``--blobs`` takes it; the credentials travel in the environment."""
+        return f"s3://{self.name}/{prefix}?endpoint={self.endpoint}"
+
+    def environment(self) -> dict[str, str]:
+        """Answer the credentials as environment variables that AWS's programs and the store read."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_REGION": self.region,
+        }
+
+    def client(self) -> Any:  # noqa: ANN401  boto3 makes its classes at run time
+        """Answer boto3's S3 client, to look at the bucket from outside."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region,
+        )
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[Bucket]:
+    """Start an S3 server that keeps its buckets in the folder; answers one bucket of it, already there."""
+    port = free_port()
+    bucket = Bucket(f"http://127.0.0.1:{port}", "first", "AKIDECRUTESTS", "the secret of the tests")
+    (folder / "buckets").mkdir()
+    command: list[str | Path] = [
+        peer("versitygw"),
+        f"--port=127.0.0.1:{port}",
+        "--quiet",
+        "--keep-alive",
+        "posix",
+        folder / "buckets",
+    ]
+    root = {"ROOT_ACCESS_KEY_ID": bucket.access_key_id, "ROOT_SECRET_ACCESS_KEY": bucket.secret_access_key}
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, env=os.environ | root, stdout=log, stderr=log) as server:
+        try:
+            wait_for(lambda: is_listening(port) or server.poll() is not None, "versitygw listens")
+            assert server.poll() is None, (folder / "log").read_text()
+            bucket.client().create_bucket(Bucket=bucket.name)
+            yield bucket
+        finally:
+            server.terminate()
