@@ -55,7 +55,7 @@ def create_app(settings: Settings, *, store: BlobStore | None = None) -> ASGIApp
     watchers: list[Callable[[Exchange], None]] = [request_metrics.add]
 
     @asynccontextmanager
-    async def lifespan(router: Router) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             deployment = await stack.enter_async_context(open_deployment(settings, store=store))
             await stack.enter_async_context(_sampled(deployment.database))
@@ -69,7 +69,8 @@ def create_app(settings: Settings, *, store: BlobStore | None = None) -> ASGIApp
         for watch in watchers:
             watch(exchange)
 
-    app: ASGIApp = Observed(Router(lifespan=lifespan, redirect_slashes=False), answered)
+    router = Router(lifespan=lifespan, redirect_slashes=False)
+    app: ASGIApp = Observed(router, answered)
     return _behind_proxies(app, settings.trusted_proxies) if settings.trusted_proxies else app
 
 

@@ -56,7 +56,7 @@ async def prepare(settings: Settings, *, now: datetime) -> Preparation:
     Raises:
         FAULTS: what is in the way, in words for the operator.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     await schema.upgrade(settings.database)
     _make_server_key(settings)
     keys = read_key_ring(settings)

@@ -141,7 +141,7 @@ def _only_server_of(data: Path) -> Iterator[None]:
         CannotStart: the folder cannot be written, or another server has it.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (data / "server.lock").open("a+", encoding="utf-8")
     except OSError as failed:
         raise CannotStart(f"the data folder {data} cannot be used: {failed.strerror}; --data names another one") from None

@@ -16,7 +16,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from ecru.app import create_app
+from ecru.app import create_app, open_deployment
 from ecru.prepare import FAULTS, prepare
 from ecru.settings import Settings
 
@@ -44,7 +44,14 @@ def run_jobs(settings: Settings, parent: int) -> None:
     # A Ctrl-C reaches every process of a terminal; the parent tells us when to stop, which is after the web workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.sigwait({signal.SIGTERM})
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    async with open_deployment(settings):
+        await stopping.wait()
 
 
 def _end_with(parent: int) -> None:

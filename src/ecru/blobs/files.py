@@ -94,11 +94,7 @@ class SystemFiles(Files):
 
     @override
     def sync(self, file: int) -> None:
-        if sys.platform == "darwin":
-            # fsync(2) on macOS leaves the bytes in the drive's cache, and says so.
-            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(file)
+        _sync(file)
 
     @override
     def rename(self, old: Path, new: Path) -> None:
@@ -116,6 +112,14 @@ class SystemFiles(Files):
     def sync_folder(self, path: Path) -> None:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self.sync(folder)
+            _sync(folder)
         finally:
             os.close(folder)
+
+
+def _sync(number: int) -> None:
+    if sys.platform == "darwin":
+        # fsync(2) on macOS leaves the bytes in the drive's cache, and says so.
+        fcntl.fcntl(number, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(number)

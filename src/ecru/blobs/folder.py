@@ -23,7 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from typing_extensions import override
 
@@ -74,6 +74,7 @@ class FolderStore(BlobStore):
                         if writing is not None:
                             await writing
                         writing = asyncio.ensure_future(self._in_thread(self._writers, unfinished.write, batch))
+                        writing.add_done_callback(_seen)
                         size_bytes += batch_bytes
                         batch, batch_bytes = [], 0
                 if writing is not None:
@@ -195,15 +196,19 @@ class FolderStore(BlobStore):
                 await asyncio.shield(asyncio.wrap_future(discarding))
             raise
 
-    def _settle(self, folder: Path) -> None:
+    def _settle(self, folder: Path, *, anew: bool = False) -> None:
         """Make the folder, and its name durable.
 
         Asked of the disk once by each process, even when the folder is there: another process may have made it and not
-        have synced it yet.
+        have synced it yet. The root is never made again: without it, the disk that held it is not there.
         """
-        if folder in self._settled or folder == self._root:
+        if folder == self._root:
+            if not folder.is_dir():
+                raise StoreUnavailable(str(folder), "the folder is gone", "mount its disk again, or restore it")
             return
-        self._settle(folder.parent)
+        if folder in self._settled and not anew:
+            return
+        self._settle(folder.parent, anew=anew)
         self._files.make_folder(folder)
         self._files.sync_folder(folder.parent)
         self._settled.add(folder)
@@ -291,10 +296,14 @@ class _Readable(_OpenFile):
         return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
 
+class _Settle(Protocol):
+    def __call__(self, folder: Path, *, anew: bool = False) -> None: ...
+
+
 class _Unfinished(_OpenFile):
     """A file on its way to a location."""
 
-    def __init__(self, files: Files, settle: Callable[[Path], None], beside: Path, target: Path) -> None:
+    def __init__(self, files: Files, settle: _Settle, beside: Path, target: Path) -> None:
         super().__init__()
         self._files = files
         self._settle = settle
@@ -332,7 +341,12 @@ class _Unfinished(_OpenFile):
 
     def _create(self) -> int:
         self._settle(self._target.parent)
-        return self._files.create(self._beside)
+        try:
+            return self._files.create(self._beside)
+        except FileNotFoundError:
+            # Somebody tidied the empty folder away.
+            self._settle(self._target.parent, anew=True)
+            return self._files.create(self._beside)
 
 
 @contextmanager
@@ -363,6 +377,12 @@ def _remedy(error: OSError) -> str:
             return "something that is no folder has its name: move it away"
         case _:
             return "check the disk and its file system"
+
+
+def _seen(writing: asyncio.Future[None]) -> None:
+    """Look at what a write raised, lest asyncio report it when the body's own fault was raised instead."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _submit(threads: ThreadPoolExecutor, call: Callable[[], None]) -> Future[None] | None:

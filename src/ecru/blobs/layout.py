@@ -88,8 +88,8 @@ def split_prefix(prefix: Location) -> tuple[str, str]:
         InvalidLocation: the prefix leads elsewhere.
 
     """
-    folder, _, beginning = prefix.rpartition("/")
-    if folder:
+    folder, slash, beginning = prefix.rpartition("/")
+    if slash:
         parse_location(folder)
     if beginning:
         parse_location(beginning)

@@ -259,9 +259,10 @@ class ObjectStore(BlobStore):
             if _NO_BUCKET.search(str(error)):
                 remedy = "make the bucket or correct its name"
                 raise StoreUnavailable(self._title, "there is no such bucket", remedy) from error
-            if location is None:
-                raise
-            raise BlobMissing(location) from None
+            if location is not None:
+                raise BlobMissing(location) from None
+            # What was being written, not what was looked for: somebody took its parts away.
+            raise StoreUnavailable(self._title, _in_short(error), "try again, and look for who deletes there") from error
         except (PermissionDeniedError, UnauthenticatedError) as error:
             remedy = "check its credentials (blobs_access_key_id), and that they may list, read, write and delete there"
             raise StoreUnavailable(self._title, _in_short(error), remedy) from error
@@ -314,7 +315,7 @@ class _Passage:
             self._pieces.get_nowait()
 
 
-def _in_short(error: BaseError) -> str:
+def _in_short(error: Exception) -> str:
     """Answer what the store said, or else the first line: what follows is obstore's own view of itself."""
     said = _SAID.search(str(error))
     return f"{said[1]}: {said[2]}" if said else str(error).partition("\n")[0][:300]

@@ -2,14 +2,12 @@
 
 import functools
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
-from pydantic.fields import FieldInfo
 
 from ecru.settings import PREFIX, Fault, InvalidSettings, Settings, is_secret, render_size, render_span
 
@@ -31,7 +29,7 @@ def takes_settings(*names: str) -> Callable[[Callable[[Settings], R]], Callable[
         def run(**given: object) -> R:
             return command(read_settings({name: value for name, value in given.items() if value is not None}))
 
-        parameters = [_parameter(name, Settings.model_fields[name]) for name in flags]
+        parameters = [_parameter(name) for name in flags]
         # Typer reads both.
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -55,56 +53,49 @@ def read_settings(flags: Mapping[str, object]) -> Settings:
         raise typer.Exit(EXIT_FAULTY) from None
 
 
-def rendered_default(field: FieldInfo) -> str | None:
+def rendered_default(name: str) -> str | None:
     """A setting's default as it would be written; None when it has none, or its description says it."""
-    return None if field.default_factory is not None else _rendered(field.default, field)
-
-
-def _rendered(value: object, field: FieldInfo) -> str | None:
-    match value:
+    field = Settings.model_fields[name]
+    match None if field.default_factory else field.default:
         case None | ():
             return None
-        case bool():
+        case bool(value):
             return str(value).lower()
-        case timedelta():
+        case timedelta() as value:
             return render_span(value)
-        case StrEnum():
-            return value.value
-        case int() if "bytes" in (field.description or "") or _is_size(field):
+        case int(value) if name.endswith("_bytes"):
             return render_size(value)
-        case _:
+        case value:
             return str(value)
 
 
-def _is_size(field: FieldInfo) -> bool:
-    return any(getattr(part, "func", None) is not None for part in field.metadata)
-
-
-def sections(names: Iterable[str]) -> Mapping[str, str]:
-    """The section of each setting."""
-    found: dict[str, str] = {}
+def section_of(name: str) -> str:
+    """The section of the help and of the reference that a setting belongs to."""
     section = ""
-    for name in Settings.model_fields:
-        section = Settings.SECTIONS.get(name, section)
-        found[name] = section
-    return {name: found[name] for name in names}
+    for field in Settings.model_fields:
+        section = Settings.SECTIONS.get(field, section)
+        if field == name:
+            break
+    return section
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    flag = f"--{name.replace('_', '-')}"
-    default = rendered_default(field)
-    switch: type[Any] = bool if field.annotation is bool else str
+def _parameter(name: str) -> inspect.Parameter:
+    field = Settings.model_fields[name]
+    flag = name.replace("_", "-")
+    is_switch = field.annotation is bool
     option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if switch is bool else flag,
+        f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",
         help=f"{field.description}.",
-        metavar=None if switch is bool else name.rpartition("_")[2].upper(),
-        show_default=default or False,
-        rich_help_panel=sections([name])[name],
+        metavar=None if is_switch else name.rpartition("_")[2].upper(),
+        show_default=rendered_default(name) or False,
+        rich_help_panel=section_of(name),
     )
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[switch | None, option])
+    annotation = Annotated[bool | None, option] if is_switch else Annotated[str | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def _told(fault: Fault, flags: Mapping[str, object]) -> str:
     if fault.name in flags:
         return f"--{fault.name.replace('_', '-')}: {fault.text}"
-    return str(fault)
+    variable = f"{PREFIX}{fault.name.upper()}"
+    return f"{variable}: {fault.text}" if variable in os.environ else str(fault)

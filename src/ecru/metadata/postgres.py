@@ -48,6 +48,7 @@ _AGAIN: Final = {
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected
     "23505",  # unique_violation
+    "53300",  # too_many_connections, while another node stops or starts
     "0A000",  # feature_not_supported, when a migration has outdated a prepared statement
 }
 _CONNECTION_LOST: Final = (
@@ -169,7 +170,6 @@ def _engine(dsn: str, connections: int, **server_settings: str) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connect,
-        connect_args={"prepared_statement_cache_size": 500},
         pool_size=connections,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,

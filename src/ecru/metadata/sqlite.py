@@ -316,8 +316,12 @@ def _connect(path: Path, pragmas: Iterable[str]) -> Connection:
 
     def open_driver() -> sqlite3.Connection:
         driver = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512)
-        for pragma in pragmas:
-            driver.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in pragmas:
+                driver.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            driver.close()
+            raise
         return driver
 
     try:

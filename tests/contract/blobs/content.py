@@ -16,7 +16,7 @@ MEBIBYTE = 1024 * 1024
 
 def some_bytes(size_bytes: int, seed: int = 1) -> bytes:
     """Answer bytes that differ everywhere, the same for the same seed."""
-    return random.Random(seed).randbytes(size_bytes)
+    return random.Random(seed).randbytes(size_bytes)  # noqa: S311  to be repeated, not to be guessed
 
 
 async def arriving(content: bytes, piece_bytes: int = ARRIVING_BYTES) -> AsyncIterator[bytes]:

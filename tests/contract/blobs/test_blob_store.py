@@ -48,7 +48,14 @@ async def test_what_was_written_is_read(store: BlobStore, size_bytes: int) -> No
 
 async def test_pieces_of_any_size_are_taken(store: BlobStore) -> None:
     content = some_bytes(7 * MEBIBYTE)
-    pieces = [content[:1], b"", memoryview(content)[1:70_000], content[70_000 : 6 * MEBIBYTE], b"", content[6 * MEBIBYTE :]]
+    pieces: list[bytes | memoryview] = [
+        content[:1],
+        b"",
+        memoryview(content)[1:70_000],
+        content[70_000 : 6 * MEBIBYTE],
+        b"",
+        content[6 * MEBIBYTE :],
+    ]
     location = a_segment()
 
     assert await store.write(location, given(pieces)) == len(content)

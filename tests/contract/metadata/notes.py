@@ -32,7 +32,7 @@ Index(
 )
 
 
-def add(db: Transaction, name: str, **values: object) -> int:
+def add(db: Transaction, name: str, /, **values: object) -> int:
     """Add a note and answer its id."""
     key: int = db.execute(note.insert().values(name=name, **values).returning(note.c.id)).scalar_one()
     return key

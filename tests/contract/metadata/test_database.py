@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import pytest
@@ -20,9 +20,9 @@ class Refused(Exception):
 
 
 @pytest.fixture
-async def database(empty_database: Database) -> AsyncIterator[Database]:
+async def database(empty_database: Database) -> Database:
     await empty_database.write(metadata.create_all)
-    yield empty_database
+    return empty_database
 
 
 async def test_a_write_is_seen_by_every_connection_once_it_returns(database: Database, database_url: str) -> None:

@@ -17,7 +17,6 @@ from sqlalchemy import select
 from ecru.metadata.database import Database, DatabaseFull, DatabaseUnavailable, Transaction, open_database
 from ecru.metadata.sqlite import SqliteDatabase
 from tests.contract.metadata.notes import add, count, metadata, names, note
-from tests.servers import wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -108,28 +107,32 @@ def _lift_the_limit(db: Transaction) -> None:
     db.exec_driver_sql("PRAGMA max_page_count = 1073741823")
 
 
+def _add_too_much(db: Transaction) -> None:
+    db.execute(note.insert().values(name="too much", content=b"." * MEGABYTE))
+
+
 async def test_a_full_disk_fails_the_write_at_fault_and_loses_no_acknowledged_neighbour(database: Database, path: Path) -> None:
     """https://www.sqlite.org/lang_transaction.html: SQLITE_FULL may roll back everything, and COMMIT then succeeds."""
     await database.write(_limit_to_present_size)
 
-    lost: list[bool] = []
+    still_there: list[bool] = []
 
-    def add_too_much(db: Transaction) -> None:
+    def add_too_much_and_look(db: Transaction) -> None:
         try:
-            db.execute(note.insert().values(name="too much", content=b"." * MEGABYTE))
+            _add_too_much(db)
         finally:
             driver = db.connection.driver_connection
             assert isinstance(driver, sqlite3.Connection)
-            lost.append(not driver.in_transaction)
+            still_there.append(driver.in_transaction)
 
-    outcomes = await in_one_batch(database, adding("before"), add_too_much, adding("after"))
+    outcomes = await in_one_batch(database, adding("before"), add_too_much_and_look, adding("after"))
 
-    assert lost == [True]
+    assert still_there == [False]
     assert [type(outcome) for outcome in outcomes] == [int, DatabaseFull, int]
     assert names_in(path) == ["after", "before"]
 
     await database.write(_lift_the_limit)
-    await database.write(add_too_much)
+    await database.write(_add_too_much)
     assert names_in(path) == ["after", "before", "too much"]
 
 
@@ -158,7 +161,7 @@ async def test_a_refusal_that_rested_on_a_lost_neighbour_is_decided_again(databa
         add(db, "claimed")
         return "claimed"
 
-    outcomes = await in_one_batch(database, claim, claim, adding("too much", content=b"." * MEGABYTE))
+    outcomes = await in_one_batch(database, claim, claim, _add_too_much)
 
     assert outcomes[0] == "claimed"
     assert [type(outcome) for outcome in outcomes[1:]] == [Taken, DatabaseFull]
@@ -293,10 +296,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+def _start_writing(path: Path, name: str) -> subprocess.Popen[bytes]:
+    root = Path(__file__).parents[3]
+    return subprocess.Popen([sys.executable, "-c", _WRITE_FROM_A_PROCESS, f"sqlite:///{path}", name], cwd=root)
+
+
 async def test_processes_that_write_at_once_lose_nothing(database: Database, path: Path) -> None:
-    command = [sys.executable, "-c", _WRITE_FROM_A_PROCESS, f"sqlite:///{path}"]
-    environment = os.environ | {"PYTHONPATH": os.getcwd()}  # noqa: PTH109
-    processes = [subprocess.Popen([*command, name], env=environment) for name in ("one", "two")]
+    processes = [_start_writing(path, name) for name in ("one", "two")]
     try:
         for turn in range(50):
             await database.write(add, f"mine {turn}")
@@ -310,6 +316,16 @@ async def test_processes_that_write_at_once_lose_nothing(database: Database, pat
     assert await database.read(count) == 2 * 8 * 20 + 50
     with closing(sqlite3.connect(path)) as stranger:
         assert stranger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def _count_threads_after_importing(module: str) -> str:
+    program = f"import {module}, threading; print(threading.active_count())"
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+
+async def test_importing_starts_nothing_that_a_fork_would_lose() -> None:
+    """The parent imports everything and then forks its workers."""
+    assert await asyncio.to_thread(_count_threads_after_importing, "ecru.metadata.database") == "1\n"
 
 
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

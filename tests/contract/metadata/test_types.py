@@ -15,9 +15,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def database(empty_database: Database) -> AsyncIterator[Database]:
+async def database(empty_database: Database) -> Database:
     await empty_database.write(metadata.create_all)
-    yield empty_database
+    return empty_database
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,7 @@ async def test_names_are_in_the_order_of_their_bytes(database: Database) -> None
 async def database_in_english(postgresql_server: PostgresqlServer) -> AsyncIterator[Database]:
     """A PostgreSQL whose own order of text is that of a dictionary, as administrators make them."""
     name = "in_english"
-    postgresql_server.execute(
-        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
-    )
+    postgresql_server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
     database = open_database(postgresql_server.url(name))
     await database.write(metadata.create_all)
     yield database
@@ -94,8 +92,11 @@ async def _hold_to_the_order_of_bytes(database: Database) -> None:
     in_order = sorted(every, key=str.encode)
     assert await database.read(names) == in_order
     for position, name in enumerate(in_order):
-        after = select(note.c.name).where(note.c.name > name).order_by(note.c.name)
-        assert await database.read(lambda db, page=after: list(db.execute(page).scalars())) == in_order[position + 1 :]
+        assert await database.read(_names_after, name) == in_order[position + 1 :]
+
+
+def _names_after(db: Transaction, name: str) -> list[str]:
+    return list(db.execute(select(note.c.name).where(note.c.name > name).order_by(note.c.name)).scalars())
 
 
 async def test_integers_have_64_bits_and_keys_number_themselves(database: Database) -> None:

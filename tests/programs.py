@@ -1,0 +1,143 @@
+"""The real program, started as an operator starts it."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import httpx
+
+from tests.servers import free_port, wait_for
+
+STOP_SECONDS = 30.0
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+def ecru(*arguments: object, environment: Mapping[str, str] | None = None, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of ``ecru`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "ecru", *map(str, arguments)],
+        env=_environment(environment),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ECRU_")}
+    # Wide, so that nothing is wrapped that a test looks for.
+    return {**inherited, "COLUMNS": "200", **(more or {})}
+
+
+@dataclass
+class Program:
+    """A server that runs: the parent of its processes, with its output in files."""
+
+    process: subprocess.Popen[str]
+    url: str
+    folder: Path
+    verify: ssl.SSLContext | bool = True
+
+    @property
+    def output(self) -> str:
+        """What it has printed for people so far."""
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def log(self) -> str:
+        """The log lines so far."""
+        return (self.folder / "stderr").read_text()
+
+    def children(self) -> set[int]:
+        """The processes that it has started and that have not ended."""
+        listed = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return {int(child) for file in listed for child in file.read_text().split() if is_running(int(child))}
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask for a path on a connection of its own, which may reach any worker."""
+        return httpx.get(f"{self.url}{path}", verify=self.verify, trust_env=False)
+
+    def answers(self) -> bool:
+        """Whether it answers requests."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"ecru ended with {self.process.returncode}:\n{self.log}")
+        try:
+            return self.get("/healthz").is_success
+        except httpx.TransportError:
+            return False
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Have it end, and answer its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(STOP_SECONDS)
+
+
+def start(
+    folder: Path,
+    *arguments: object,
+    environment: Mapping[str, str] | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    verify: ssl.SSLContext | None = None,
+) -> Program:
+    """Start a server on the data folder ``data`` of a folder, and wait until it answers; the caller stops it."""
+    port = port or free_port()
+    folder.mkdir(exist_ok=True)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "ecru",
+                "serve",
+                "--host",
+                host,
+                "--port",
+                str(port),
+                "--data",
+                str(folder / "data"),
+                *map(str, arguments),
+            ],
+            env=_environment(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+    program = Program(process, f"{'https' if verify else 'http'}://{address}", folder, verify or True)
+    try:
+        wait_for(program.answers, f"ecru to answer on {address}")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return program
+
+
+def is_running(process: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def slow_request(program: Program, body_bytes: int) -> socket.socket:
+    """Begin a request whose body is still to be sent."""
+    host, port = program.url.removeprefix("http://").rsplit(":", 1)
+    connection = socket.create_connection((host, int(port)), timeout=STOP_SECONDS)
+    connection.sendall(f"PUT /v2/a/manifests/b HTTP/1.1\r\nHost: {host}\r\nContent-Length: {body_bytes}\r\n\r\n".encode())
+    return connection
