@@ -59,6 +59,7 @@ def create_app(settings: Settings, *, store: BlobStore | None = None) -> ASGIApp
         async with AsyncExitStack() as stack:
             deployment = await stack.enter_async_context(open_deployment(settings, store=store))
             await stack.enter_async_context(_sampled(deployment.database))
+            await stack.enter_async_context(deployment.pulls.being_written(deployment.database))
             if settings.access_log:
                 request_log = stack.enter_context(logs.RequestLog(_request_line(settings), sys.stderr))
                 watchers.append(request_log.add)

@@ -33,7 +33,7 @@ OPERATIONS, QUERY_OPERATIONS = (
 )
 PATTERNS = sorted({shape["pattern"] for service in SERVICES.values() for shape in service.shapes.values() if "pattern" in shape})
 
-generously = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+PATIENT = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 
 
 @cache
@@ -44,22 +44,23 @@ def botocore_model(name: str) -> botocore.model.ServiceModel:
 # --- values along a shape ---------------------------------------------------------------------------------------------
 
 
-def wire_values(service: Service, name: str) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per type
+@cache
+def wire_values(service_name: str, name: str) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per type
     """Valid JSON values of a shape."""
-    shape = service.shapes[name]
+    shape = SERVICES[service_name].shapes[name]
     match shape["type"]:
         case "structure":
             required = set(shape.get("required", ()))
-            members = {wire: wire_values(service, member["shape"]) for wire, member in shape["members"].items()}
+            members = {wire: wire_values(service_name, member["shape"]) for wire, member in shape["members"].items()}
             return st.fixed_dictionaries(
                 {wire: values for wire, values in members.items() if wire in required},
                 optional={wire: values for wire, values in members.items() if wire not in required},
             )
         case "list":
             least = shape.get("min", 0)
-            return st.lists(wire_values(service, shape["member"]["shape"]), min_size=least, max_size=least + 2)
+            return st.lists(wire_values(service_name, shape["member"]["shape"]), min_size=least, max_size=least + 2)
         case "map":
-            keys, values = (wire_values(service, shape[part]["shape"]) for part in ("key", "value"))
+            keys, values = (wire_values(service_name, shape[part]["shape"]) for part in ("key", "value"))
             return st.dictionaries(keys, values, max_size=2)
         case "string":
             return texts(shape)
@@ -105,6 +106,18 @@ def probe(service_name: str, shape_name: str) -> Operation:
     operation = {"name": "Probe", "input": {"shape": "Probe"}, "output": {"shape": "Probe"}}
     model = {"metadata": metadata, "operations": {"Probe": operation}, "shapes": shapes}
     return compile_service("probe", model).operations["Probe"]
+
+
+def any_operation() -> st.SearchStrategy[tuple[Service, Operation]]:
+    """An operation that has an input."""
+    return st.sampled_from(
+        [
+            (service, operation)
+            for service in SERVICES.values()
+            for operation in service.operations.values()
+            if operation.input_shape is not None
+        ]
+    )
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -173,11 +186,11 @@ def test_no_pattern_lets_text_pass_that_cannot_be_stored(pattern: str, unstorabl
 
 @pytest.mark.parametrize("service, operation", OPERATIONS)
 @given(data=st.data())
-@generously
+@settings(max_examples=4, suppress_health_check=PATIENT)
 def test_a_valid_request_passes_and_keeps_its_values(service: Service, operation: Operation, data: st.DataObject) -> None:
     if operation.input_shape is None:
         return
-    document = data.draw(wire_values(service, operation.input_shape))
+    document = data.draw(wire_values(service.name, operation.input_shape))
     faults: list[Fault] = []
     keywords = operation.check(document, "", faults)
 
@@ -185,13 +198,12 @@ def test_a_valid_request_passes_and_keeps_its_values(service: Service, operation
     assert probe(service.name, operation.input_shape).render({"value": keywords}) == {"value": document}
 
 
-@pytest.mark.parametrize("service, operation", OPERATIONS)
 @given(data=st.data())
-@generously
-def test_unknown_members_and_nulls_change_nothing(service: Service, operation: Operation, data: st.DataObject) -> None:
-    if operation.input_shape is None:
-        return
-    document = data.draw(wire_values(service, operation.input_shape))
+@settings(max_examples=100, suppress_health_check=PATIENT)
+def test_unknown_members_and_nulls_change_nothing(data: st.DataObject) -> None:
+    service, operation = data.draw(any_operation())
+    assert operation.input_shape is not None
+    document = data.draw(wire_values(service.name, operation.input_shape))
     absent = dict.fromkeys(service.shapes[operation.input_shape]["members"])
 
     assert operation.check(absent | {"unheardOf": [1]} | document, "", []) == operation.check(document, "", [])
@@ -204,12 +216,11 @@ ANY_JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("service, operation", OPERATIONS)
 @given(data=st.data())
-@generously
-def test_no_document_breaks_a_check(service: Service, operation: Operation, data: st.DataObject) -> None:
-    if operation.input_shape is None:
-        return
+@settings(max_examples=100, suppress_health_check=PATIENT)
+def test_no_document_breaks_a_check(data: st.DataObject) -> None:
+    service, operation = data.draw(any_operation())
+    assert operation.input_shape is not None
     members = service.shapes[operation.input_shape]["members"]
     document = data.draw(ANY_JSON | st.fixed_dictionaries({}, optional=dict.fromkeys(members, ANY_JSON)))
     faults: list[Fault] = []
@@ -231,12 +242,12 @@ def test_a_list_above_its_maximum_is_not_entered(name: str) -> None:
 
 @pytest.mark.parametrize("service, operation", QUERY_OPERATIONS)
 @given(data=st.data())
-@generously
+@settings(max_examples=10, suppress_health_check=PATIENT)
 def test_a_form_that_botocore_writes_is_read_as_the_document_it_was(
     service: Service, operation: Operation, data: st.DataObject
 ) -> None:
     assert operation.input_shape is not None
-    document = data.draw(wire_values(service, operation.input_shape))
+    document = data.draw(wire_values(service.name, operation.input_shape))
     model = botocore_model(service.name)
     written = botocore.serialize.create_serializer("query").serialize_to_request(document, model.operation_model(operation.name))
     form = query.read_form(urlencode(written["body"]))
@@ -250,11 +261,11 @@ def test_a_form_that_botocore_writes_is_read_as_the_document_it_was(
 
 @pytest.mark.parametrize("service, operation", OPERATIONS)
 @given(data=st.data())
-@generously
+@settings(max_examples=4, suppress_health_check=PATIENT)
 def test_botocore_reads_an_answer_as_it_was_meant(service: Service, operation: Operation, data: st.DataObject) -> None:
     if operation.output_shape is None:
         return
-    document = data.draw(wire_values(service, operation.output_shape))
+    document = data.draw(wire_values(service.name, operation.output_shape))
     keywords = probe(service.name, operation.output_shape).check({"value": document}, "", [])["value"]
     if service.protocol == "json":
         response = json_rpc.answer(operation.render(keywords), "the-request")

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
+from starlette.types import ASGIApp, Message
 
 from ecru.access import tokens
 from ecru.access.bootstrap import Credentials
 from ecru.access.principal import Principal
-from ecru.app import create_app
+from ecru.app import create_app, read_key_ring
 from ecru.blobs.memory import MemoryStore
 from ecru.blobs.store import BlobStore
 from ecru.metadata import repositories
@@ -23,7 +23,7 @@ from ecru.metadata.database import Database, Transaction, open_database
 from ecru.oci.digest import Digest, digest_of
 from ecru.oci.names import RepositoryName
 from ecru.policy.arn import AccountId, Region, Registry, root_arn
-from ecru.prepare import prepare, read_key_ring
+from ecru.prepare import prepare
 from ecru.rules.mutability import ExclusionFilter, Mutability
 from ecru.settings import Settings
 
@@ -39,7 +39,7 @@ class Server:
     """An application that has started, and what a test needs to talk to it and to look behind it."""
 
     settings: Settings
-    app: Any
+    app: ASGIApp
     database: Database
     store: BlobStore
 
@@ -136,17 +136,18 @@ def copy_folder(prepared: Path, folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def _lifespan(app: Any) -> AsyncIterator[None]:
+async def _lifespan(app: ASGIApp) -> AsyncIterator[None]:
     """Do what a server does with an ASGI application before the first request and after the last."""
-    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    outbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    running = asyncio.create_task(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, outbox.put))
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    outbox: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def run() -> None:
+        await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, inbox.get, outbox.put)
+
+    running = asyncio.create_task(run())
     for phase in ("startup", "shutdown"):
         await inbox.put({"type": f"lifespan.{phase}"})
-        answer = asyncio.create_task(outbox.get())
-        await asyncio.wait([answer, running], return_when=asyncio.FIRST_COMPLETED)
-        assert answer.done(), running.exception()
-        assert answer.result()["type"] == f"lifespan.{phase}.complete", answer.result()
+        assert await outbox.get() == {"type": f"lifespan.{phase}.complete"}
         if phase == "startup":
             yield
     await running

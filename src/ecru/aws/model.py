@@ -18,6 +18,7 @@ import binascii
 import gzip
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -386,6 +387,19 @@ def _check_whole_number(shape: Shape) -> Check:
     return check
 
 
+def _check_number(_shape: Shape) -> Check:
+    def check(value: object, path: str, faults: list[Fault]) -> float | None:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not -_LARGEST <= value <= _LARGEST:
+            faults.append(_wrong_type(value, path, "a number"))
+            return None
+        return float(value)
+
+    return check
+
+
+_LARGEST = sys.float_info.max
+
+
 def _check_boolean(_shape: Shape) -> Check:
     def check(value: object, path: str, faults: list[Fault]) -> bool | None:
         if not isinstance(value, bool):
@@ -454,6 +468,7 @@ _SCALAR_CHECKS: Mapping[str, Callable[[Shape], Check]] = MappingProxyType(
         "string": _check_string,
         "integer": _check_whole_number,
         "long": _check_whole_number,
+        "double": _check_number,
         "boolean": _check_boolean,
         "timestamp": _check_timestamp,
         "blob": _check_blob,

@@ -28,13 +28,14 @@ from typing_extensions import override
 from ecru.blobs import layout
 from ecru.blobs.store import READ_BYTES, BlobMissing, BlobStore, Location, Stored, StoreFull, StoreUnavailable
 
-# S3 takes 10,000 parts: enough for ECR's largest layer, 52,000 MiB, without knowing how long a body will be.
-_PART_BYTES = 6 * 1024 * 1024
+# S3 takes 10,000 parts of at least 5 MiB. The bodies that clients send have no length, so each part must be large enough for
+# ECR's largest layer, 52,000 MiB; and no larger, since it is held in memory.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+_PART_BYTES = 5_376 * 1024
 # Up to here one request instead of three; the body is held, and once more while it is put in one piece.
 _SINGLE_BYTES = 4 * 1024 * 1024
-# Parts that uploads share beyond the one that each has: what makes a lone upload fast, and 20 no larger than 250 MB.
-_SPARE_PARTS = 6
-_MOST_SPARE_PARTS = 3
+# Parts that uploads share beyond the one that each has: what makes a lone upload fast, and 20 of them no larger than 170 MB.
+_SPARE_PARTS = 4
 _LISTED_AT_ONCE = 1000
 _CHECK_SECONDS = 10
 # How stores say that there is no room, beside the status 507: MinIO, Ceph and others, in the code of the error's document.
@@ -196,7 +197,7 @@ class ObjectStore(BlobStore):
     ) -> int:
         size_bytes = 0
         passage = _Passage()
-        parts = 1 + min(_MOST_SPARE_PARTS, self._spare_parts // 2)
+        parts = 1 + self._spare_parts // 2
         self._spare_parts -= parts - 1
         try:
             upload = asyncio.ensure_future(

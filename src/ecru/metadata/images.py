@@ -15,8 +15,9 @@ from ecru.oci.names import Tag
 
 ACTIVE = "ACTIVE"
 _LABELS_PER_IMAGE = 1_000
-_LABEL_NAME_LIMIT = 256
-_LABEL_VALUE_LIMIT = 512
+_LABEL_NAME_LIMIT_BYTES = 256
+_LABEL_VALUE_LIMIT_BYTES = 512
+"""With the name well below what PostgreSQL takes into an index row, 2,704 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ def _indexed_labels(new: NewImage) -> list[dict[str, str]]:
         {"source": source, "name": name, "value": value}
         for source, values in (("annotation", new.annotations), ("label", new.labels))
         for name, value in values.items()
-        if len(name) <= _LABEL_NAME_LIMIT and len(value) <= _LABEL_VALUE_LIMIT
+        if len(name.encode()) <= _LABEL_NAME_LIMIT_BYTES and len(value.encode()) <= _LABEL_VALUE_LIMIT_BYTES
     ]
     return labels[:_LABELS_PER_IMAGE]
 

@@ -7,14 +7,21 @@ an indication, not an acknowledged write.
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+
+import structlog
 
 from ecru.metadata import images
 from ecru.metadata.database import Database
+from ecru.metadata.errors import DatabaseFull, DatabaseUnavailable
 
 _EVERY = timedelta(minutes=10)
 _SECONDS_BETWEEN_WRITES = 5.0
 _REMEMBERED = 100_000
+
+log = structlog.get_logger(__name__)
 
 
 class PullTimes:
@@ -41,8 +48,20 @@ class PullTimes:
             batch, self._waiting = self._waiting, {}
             await database.write(images.record_pulls, batch)
 
-    async def keep_writing(self, database: Database) -> None:
-        """Write again and again, until cancelled."""
+    @asynccontextmanager
+    async def being_written(self, database: Database) -> AsyncIterator[None]:
+        """Write every few seconds, and what is left at the end."""
+        writing = asyncio.create_task(self._keep_writing(database))
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await self.write(database)
+
+    async def _keep_writing(self, database: Database) -> None:
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_WRITES)
-            await self.write(database)
+            try:
+                await self.write(database)
+            except (DatabaseFull, DatabaseUnavailable) as fault:
+                log.warning("pull times were not written", reason=str(fault))

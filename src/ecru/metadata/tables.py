@@ -103,6 +103,7 @@ repository = Table(
     Column("created_at", Utc, nullable=False),
     Column("deleted_at", Utc),
     Column("deleted_by", Text(2048)),
+    sqlite_autoincrement=True,  # an id that was deleted never comes again
 )
 _index(
     "uq_repository_alive",
@@ -131,6 +132,7 @@ blob = Table(
     Column("size_bytes", BigId, nullable=False),
     Column("location", Text(512), nullable=False),
     Column("verified_at", Utc, nullable=False, comment="when the bytes at the location were last known to be right"),
+    sqlite_autoincrement=True,  # an id that was deleted never comes again
 )
 _index("uq_blob_identity", blob.c.digest, blob.c.store, blob.c.key_id, unique=True)
 
@@ -188,6 +190,7 @@ image = Table(
     Column("purge_at", Utc, comment="when a tombstone's references go"),
     Column("manifest_bytes", Integer, nullable=False),
     Column("manifest", LargeBinary, nullable=False, comment="last, so that lists do not read it"),
+    sqlite_autoincrement=True,  # an id that was deleted never comes again
 )
 _index("uq_image_alive", image.c.repository_id, image.c.digest, where=_ALIVE, unique=True)
 _index("ix_image_page", image.c.repository_id, image.c.id, where=_ALIVE)

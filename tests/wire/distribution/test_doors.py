@@ -104,7 +104,7 @@ async def test_a_token_for_an_account_that_its_key_does_not_belong_to_is_refused
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "code"),
+    "path, status, code",
     [
         ("/v2/UPPER/tags/list", 400, "NAME_INVALID"),
         ("/v2/a//b/tags/list", 400, "NAME_INVALID"),
@@ -178,7 +178,7 @@ async def test_pages_of_tags_lose_and_repeat_nothing(tagged: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize(
-    ("query", "tags"),
+    "query, tags",
     [("n=0", []), ("last=a-b", TAGS[TAGS.index("a-b") + 1 :]), ("last=a-bb", TAGS[TAGS.index("a.b") :]), ("last=zz", [])],
 )
 async def test_a_page_of_tags_begins_after_the_last_one(tagged: httpx.AsyncClient, query: str, tags: list[str]) -> None:
@@ -215,7 +215,7 @@ BLOB = bytes(range(256)) * 8
 
 
 @pytest.mark.parametrize(
-    ("given", "expected", "content_range"),
+    "given, expected, content_range",
     [
         ("bytes=500-1499", BLOB[500:1500], "bytes 500-1499/2048"),
         ("bytes=500-", BLOB[500:], "bytes 500-2047/2048"),

@@ -74,7 +74,7 @@ async def test_a_manifest_that_is_not_there_is_not_found(client: httpx.AsyncClie
 
 
 @pytest.mark.parametrize(
-    ("reference", "code"),
+    "reference, code",
     [("sha256:baddigeststring", "DIGEST_INVALID"), ("-v1", "TAG_INVALID"), ("a" * 129, "TAG_INVALID")],
 )
 async def test_a_push_under_a_malformed_reference_is_refused(pushing: httpx.AsyncClient, reference: str, code: str) -> None:
@@ -117,7 +117,7 @@ async def test_a_foreign_layer_and_a_subject_need_not_be_there(pushing: httpx.As
 
 
 @pytest.mark.parametrize(
-    ("content", "media_type", "code"),
+    "content, media_type, code",
     [
         (b"{", OCI_MANIFEST, "MANIFEST_INVALID"),
         (MANIFEST, DOCKER_MANIFEST, "MANIFEST_INVALID"),
@@ -133,7 +133,7 @@ async def test_a_bad_manifest_is_refused(client: httpx.AsyncClient, content: byt
     assert "'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'" in answer.json()["errors"][0]["message"]
 
 
-@pytest.mark.parametrize(("extra", "status"), [(-1, 201), (0, 201), (1, 413)])
+@pytest.mark.parametrize("extra, status", [(-1, 201), (0, 201), (1, 413)])
 async def test_a_manifest_may_have_four_mebibytes(pushing: httpx.AsyncClient, extra: int, status: int) -> None:
     room = 4_194_304 + extra - len(a_manifest(annotations={"filler": ""}))
     content = a_manifest(annotations={"filler": "x" * room})
@@ -152,7 +152,7 @@ async def test_a_tag_moves_and_the_old_image_stays_by_digest(pushing: httpx.Asyn
 
 
 @pytest.mark.parametrize(
-    ("mutability", "filters", "tag", "moves"),
+    "mutability, filters, tag, moves",
     [
         (Mutability.MUTABLE, [], "v1", True),
         (Mutability.IMMUTABLE, [], "v1", False),
@@ -282,7 +282,7 @@ async def test_referrers_are_listed_with_their_type_and_annotations(pushing: htt
 
 
 @pytest.mark.parametrize(
-    ("path", "status"),
+    "path, status",
     [(f"app/referrers/{digest_of(b'x')}", 200), (f"none/referrers/{digest_of(b'x')}", 404), ("app/referrers/sha256:x", 400)],
     ids=["unknown digest", "unknown repository", "malformed digest"],
 )

@@ -92,7 +92,7 @@ async def test_a_chunk_out_of_order_is_refused_and_the_upload_stands(client: htt
 
 
 @pytest.mark.parametrize(
-    ("content_range", "status", "code"),
+    "content_range, status, code",
     [("9-0", 416, "RANGE_INVALID"), ("x-y", 416, "RANGE_INVALID"), ("0-98", 400, "SIZE_INVALID")],
 )
 async def test_a_faulty_content_range_is_refused(client: httpx.AsyncClient, content_range: str, status: int, code: str) -> None:

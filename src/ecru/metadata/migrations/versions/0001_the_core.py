@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("location", types.Text(length=512), nullable=False),
         sa.Column("verified_at", types.Utc(), nullable=False, comment="when the bytes at the location were last known to be right"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_blob")),
+        sqlite_autoincrement=True,
     )
     op.create_index("uq_blob_identity", "blob", ["digest", "store", "key_id"], unique=True)
     op.create_table(
@@ -112,6 +113,7 @@ def upgrade() -> None:
         sa.Column("deleted_by", types.Text(length=2048), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_repository_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_repository")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "uq_repository_alive",
@@ -144,6 +146,7 @@ def upgrade() -> None:
         sa.Column("manifest", sa.LargeBinary(), nullable=False, comment="last, so that lists do not read it"),
         sa.ForeignKeyConstraint(["repository_id"], ["repository.id"], name=op.f("fk_image_repository_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_image")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_image_page",
