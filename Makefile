@@ -1,9 +1,10 @@
-# make serve   start ecru on 127.0.0.1:5050; needs Python 3.11 with venv, nothing else
-# make test    run the tests; what lacks a peer is skipped by name (TESTS=tests/unit for some of them)
-# make check   format, lint, types
-# make fix     repair what can be repaired
-# make peers   install the programs that tests talk to (Debian, root)
-# make lock    pin the newest versions that pyproject.toml allows
+# make serve      start ecru on 127.0.0.1:5050; needs Python 3.11 with venv, nothing else
+# make test       run the tests; what lacks a peer is skipped by name (TESTS=tests/unit for some of them)
+# make check      format, lint, types
+# make fix        repair what can be repaired
+# make reference  write the pages of docs/reference from what the code declares
+# make peers      install the programs that tests talk to (Debian, root)
+# make lock       pin the newest versions that pyproject.toml allows
 
 PYTHON ?= python3
 TESTS ?= tests
@@ -12,7 +13,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check --require-virtualenv
 COMPILE = .venv/bin/uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check fix peers lock clean
+.PHONY: serve test check fix reference peers lock clean
 .DELETE_ON_ERROR:
 
 serve: .venv/runtime
@@ -29,6 +30,9 @@ check: .venv/dev
 fix: .venv/dev
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+reference: .venv/dev
+	.venv/bin/python -m scripts.reference
 
 peers:
 	scripts/peers.sh

@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,12 +17,13 @@ from tests.servers import free_port, wait_for
 
 STOP_SECONDS = 30.0
 LOOPBACK = IPv4Address("127.0.0.1")
+ECRU = (sys.executable, "-m", "ecru")
 
 
 def ecru(*arguments: object, environment: Mapping[str, str] | None = None, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command of ``ecru`` to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "ecru", *map(str, arguments)],
+        [*ECRU, *map(str, arguments)],
         env=_environment(environment),
         cwd=folder,
         capture_output=True,
@@ -75,6 +76,14 @@ class Program:
         except httpx.TransportError:
             return False
 
+    def kill(self) -> None:
+        """End all its processes where they stand, and wait until they are gone."""
+        children = self.children()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        wait_for(lambda: not any(is_running(child) for child in children), "the processes to be gone")
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Have it end, and answer its exit code."""
         if self.process.poll() is None:
@@ -89,17 +98,19 @@ def start(
     host: str = "127.0.0.1",
     port: int | None = None,
     verify: ssl.SSLContext | None = None,
+    command: Sequence[str | Path] = ECRU,
 ) -> Program:
-    """Start a server on the data folder ``data`` of a folder, and wait until it answers; the caller stops it."""
+    """Start a server on the data folder ``data`` of a folder, and wait until it answers; the caller stops it.
+
+    ``command`` is what to run instead of ``ecru`` itself, with the arguments that ``ecru`` would get.
+    """
     port = port or free_port()
     folder.mkdir(exist_ok=True)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [
-                sys.executable,
-                "-m",
-                "ecru",
+                *command,
                 "serve",
                 "--host",
                 host,
@@ -121,7 +132,7 @@ def start(
     try:
         wait_for(program.answers, f"ecru to answer on {address}")
     except BaseException:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
     return program

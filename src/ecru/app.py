@@ -20,10 +20,12 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecru.access.keys import KeyRing, parse_key_ring
+from ecru.aws.dispatch import Aws
 from ecru.blobs.hashing import Hashing
 from ecru.blobs.opening import Keys, open_blobs
 from ecru.blobs.store import BlobStore
 from ecru.call import Deployment
+from ecru.distribution.downloads import Downloads
 from ecru.distribution.routes import Distribution
 from ecru.metadata.database import Database, Transaction, open_database
 from ecru.metadata.pulls import PullTimes
@@ -157,6 +159,8 @@ def _routes(settings: Settings, deployment: Deployment) -> list[Route]:
     routes = [
         Route("/v2/{rest:path}", distribution),
         Route("/v2", distribution),
+        Route("/", Aws(deployment)),
+        Route("/downloads/{rest:path}", Downloads(deployment)),
         Route("/healthz", _healthz),
         Route("/readyz", _readyz(deployment)),
     ]

@@ -95,6 +95,17 @@ class AccessDenied(ApiError):
     because: str
 
 
+@dataclass(eq=False)
+class InvalidDownloadUrl(ApiError):
+    """A signed URL that was changed, was not signed here, or has ended."""
+
+    aws = "AccessDeniedException"
+    oci = Oci(403, "DENIED")
+    message = "The download URL is not valid: {reason}. Ask for a new one with GetDownloadUrlForLayer."
+
+    reason: str
+
+
 # --- input ----------------------------------------------------------------------------------------------------------
 
 

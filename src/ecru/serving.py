@@ -56,6 +56,7 @@ Context = ForkContext | SpawnContext
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 60.0
+STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ def serve(settings: Settings, *, announce: "Callable[[Preparation], None]") -> N
     """
     logging = logs.configure(json_lines=settings.json_lines, level=settings.log_level)
     context = _how_children_begin()
+    os.register_at_fork(before=_hold_signals, after_in_parent=_take_signals, after_in_child=_take_signals_as_a_child)
     with _only_server_of(settings.data):
         address = _free_address(settings.host, settings.port)
         tls = _readable_tls(settings)
@@ -128,6 +130,26 @@ def _how_children_begin() -> Context:
     # Granian asks for the default.
     multiprocessing.set_start_method(context.get_start_method(), force=True)
     return context
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+
+
+def _take_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
+def _take_signals_as_a_child() -> None:
+    """Have a stop end a child that has only begun.
+
+    It inherits the parent's handlers, which would tell the child's copy of the parent, and nobody would stop until it is killed. What
+    was sent since the fork was held, and counts now.
+    """
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _take_signals()
 
 
 # --- what is in the way of a start ----------------------------------------------------------------------------------

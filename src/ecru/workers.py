@@ -43,7 +43,6 @@ def run_jobs(settings: Settings, parent: int) -> None:
     _end_with(parent)
     # A Ctrl-C reaches every process of a terminal; the parent tells us when to stop, which is after the web workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     asyncio.run(_work(settings))
 
 

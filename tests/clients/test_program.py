@@ -316,11 +316,12 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
 def test_it_runs_the_web_workers_and_one_job_worker(start: Start) -> None:
     program = start("--workers", 3)
 
-    assert len(program.children()) == 4
+    wait_for(lambda: len(program.children()) == 4, "all children")
 
 
 def test_workers_that_die_are_replaced(start: Start) -> None:
     program = start("--workers", 1)
+    wait_for(lambda: len(program.children()) == 2, "all children")
     before = program.children()
 
     for child in before:
@@ -333,6 +334,7 @@ def test_workers_that_die_are_replaced(start: Start) -> None:
 
 def test_no_child_outlives_a_killed_parent(start: Start) -> None:
     program = start()
+    wait_for(lambda: len(program.children()) == 3, "all children")
     children = program.children()
     port = program.url.rsplit(":", 1)[1]
 
@@ -361,6 +363,24 @@ def test_a_stop_finishes_what_was_accepted(start: Start, how: signal.Signals) ->
     assert program.process.wait(programs.STOP_SECONDS) == 0
     assert not any(is_running(child) for child in children)
     assert "Traceback" not in program.log
+
+
+def test_a_stop_while_it_starts_ends_it_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for _ in range(5):
+        with (tmp_path / "stderr").open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ecru", "serve", "--port", str(free_port()), "--data", str(folder)],
+                cwd=tmp_path,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        wait_for(lambda: "listening" in (tmp_path / "stderr").read_text(), "the workers to be started")
+
+        process.terminate()
+
+        # Far below the shutdown timeout.
+        assert process.wait(10) == 0
 
 
 def test_a_stop_does_not_wait_for_ever(start: Start) -> None:

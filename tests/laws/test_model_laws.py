@@ -52,10 +52,12 @@ def wire_values(service_name: str, name: str) -> st.SearchStrategy[Any]:  # noqa
         case "structure":
             required = set(shape.get("required", ()))
             members = {wire: wire_values(service_name, member["shape"]) for wire, member in shape["members"].items()}
-            return st.fixed_dictionaries(
+            structures = st.fixed_dictionaries(
                 {wire: values for wire, values in members.items() if wire in required},
                 optional={wire: values for wire, values in members.items() if wire not in required},
             )
+            # An empty structure leaves no trace in a form.
+            return structures.filter(bool) if SERVICES[service_name].protocol == "query" and members else structures
         case "list":
             least = shape.get("min", 0)
             return st.lists(wire_values(service_name, shape["member"]["shape"]), min_size=least, max_size=least + 2)
@@ -84,7 +86,8 @@ def texts(shape: Shape) -> st.SearchStrategy[str]:
     if "enum" in shape:
         return st.sampled_from(shape["enum"])
     if "pattern" not in shape:
-        storable = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+        # XML has no place for control characters and U+FFFE; that they are replaced is tested by itself.
+        storable = st.characters(exclude_characters="\0\ufffe\uffff", exclude_categories=["Cs", "Cc"])
         return st.text(storable, min_size=least, max_size=most)
     pattern = REPLACED_PATTERNS.get(shape["pattern"], shape["pattern"])
     if "secretsmanager" in pattern:
@@ -155,9 +158,9 @@ def test_no_pattern_can_be_made_to_take_long(pattern: str) -> None:
 
 
 def seconds_of(matches: Callable[[str], object], text: str) -> float:
-    before = time.perf_counter()
+    before = time.thread_time()
     matches(text)
-    return time.perf_counter() - before
+    return time.thread_time() - before
 
 
 @pytest.mark.parametrize("pattern", REPLACED_PATTERNS)
@@ -250,7 +253,7 @@ def test_a_form_that_botocore_writes_is_read_as_the_document_it_was(
     document = data.draw(wire_values(service.name, operation.input_shape))
     model = botocore_model(service.name)
     written = botocore.serialize.create_serializer("query").serialize_to_request(document, model.operation_model(operation.name))
-    form = query.read_form(urlencode(written["body"]))
+    form = query.read_form(urlencode(written["body"]).encode())
 
     assert query.find_operation(SERVICES.values(), form) == (service, operation)
     assert query.read_document(service, operation, form) == document

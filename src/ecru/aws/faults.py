@@ -64,6 +64,18 @@ class RequestTooLarge(ApiError):
 
 
 @dataclass(eq=False)
+class RequestTimeout(ApiError):
+    """The body did not arrive in time."""
+
+    aws = "RequestTimeoutException"
+    oci = Oci(408, "UNSUPPORTED")
+    message = "The request body did not arrive within {seconds} seconds."
+    aws_status = 408
+
+    seconds: int
+
+
+@dataclass(eq=False)
 class InvalidInput(ApiError):
     """Members of the request break constraints of the model."""
 

@@ -39,8 +39,8 @@ def find_operation(services: Iterable[Service], target: str) -> tuple[Service, O
     raise UnknownOperation(f"'{target[:256]}' names no operation of a service that is served here.")
 
 
-def read_document(body: bytes) -> dict[str, Any]:
-    """Read the input; an empty body is an empty document.
+def read_document(body: bytearray) -> dict[str, Any]:
+    """Read the input; an empty body is an empty document. The body is given up, since a part of a layer is large.
 
     Raises:
         NotSerializable: the body is no JSON object in UTF-8, or nests too deep to be read.
@@ -48,7 +48,9 @@ def read_document(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant)
+        text = body.decode()
+        body.clear()
+        document = json.loads(text, parse_constant=_refuse_constant)
     # INVARIANT: depth is bounded by the interpreter's recursion limit, which the JSON scanner obeys; checks descend only
     # as far as the model does.
     except (ValueError, RecursionError) as error:

@@ -20,7 +20,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache, partial
@@ -95,13 +95,13 @@ class Operation:
     name: str
     action: str
     signed: bool
-    members: Mapping[str, bool]
-    errors: frozenset[str]
+    members: Mapping[str, bool] = field(repr=False)
+    errors: frozenset[str] = field(repr=False)
     input_shape: str | None
     output_shape: str | None
     result_wrapper: str | None
-    check: Check
-    render: Render
+    check: Check = field(repr=False)
+    render: Render = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ class Service:
     api_version: str
     target_prefix: str | None
     xml_namespace: str | None
-    operations: Mapping[str, Operation]
-    errors: Mapping[str, ErrorShape]
-    shapes: Mapping[str, Shape]
+    operations: Mapping[str, Operation] = field(repr=False)
+    errors: Mapping[str, ErrorShape] = field(repr=False)
+    shapes: Mapping[str, Shape] = field(repr=False)
 
 
 @cache

@@ -40,6 +40,7 @@ _COMMON_ERRORS: Mapping[str, tuple[str, int]] = MappingProxyType(
         "InvalidSignatureException": ("SignatureDoesNotMatch", 403),
         "MissingAuthenticationTokenException": ("MissingAuthenticationToken", 403),
         "RequestEntityTooLargeException": ("RequestEntityTooLarge", 413),
+        "RequestTimeoutException": ("RequestTimeout", 408),
         "SerializationException": ("MalformedInput", 400),
         "ServerException": ("InternalFailure", 500),
         "ThrottlingException": ("Throttling", 400),
@@ -56,16 +57,17 @@ class MissingAction(UnknownOperation):
     aws = "MissingAction"
 
 
-def read_form(text: str) -> dict[str, str]:
+def read_form(encoded: bytes) -> dict[str, str]:
     """Read a form body or query string; of a name given twice the last value counts.
 
     Raises:
         NotSerializable: it is no form in UTF-8, or it has more members than any request has.
     """
     try:
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MEMBER_LIMIT))
+        pairs = parse_qsl(encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=MEMBER_LIMIT)
     except ValueError as error:
         raise NotSerializable(f"The request is not a form: {error}") from None
+    return dict(pairs)
 
 
 def find_operation(services: Iterable[Service], form: Mapping[str, str]) -> tuple[Service, Operation]:

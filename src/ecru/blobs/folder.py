@@ -329,7 +329,10 @@ class _Unfinished(_OpenFile):
             self._files.write(number, rest)
             self._files.sync(number)
             self._close()
-            self._files.rename(self._beside, self._target)
+            try:
+                self._files.rename(self._beside, self._target)
+            except FileNotFoundError as error:
+                raise StoreUnavailable(str(self._beside), "deleted while it was written", "send it again") from error
             self._published = True
             self._files.sync_folder(self._target.parent)
 

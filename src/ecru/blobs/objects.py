@@ -38,10 +38,10 @@ _SINGLE_BYTES = 4 * 1024 * 1024
 _SPARE_PARTS = 4
 _LISTED_AT_ONCE = 1000
 _CHECK_SECONDS = 10
+_LINGER_SECONDS = 0.05
 # How stores say that there is no room, beside the status 507: MinIO, Ceph and others, in the code of the error's document.
 _FULL = re.compile(r"\b507 Insufficient|XMinioStorageFull|QuotaExceeded|InsufficientStorage|InsufficientCapacity")
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
-
 _BEYOND = re.compile(r"InvalidRange|416 Range Not Satisfiable")
 _SAID = re.compile(r"<Code>([^<]{1,100})</Code>\s*<Message>([^<]{1,300})</Message>")
 
@@ -191,6 +191,8 @@ class ObjectStore(BlobStore):
     async def close(self) -> None:
         while self._ending:
             await asyncio.wait(self._ending)
+        # obstore's threads still let go of what their last call gave them; under a Python that has ended by then, they abort it.
+        await asyncio.sleep(_LINGER_SECONDS)
 
     async def _write_parts(
         self, location: Location, held: deque[bytes | memoryview], content: AsyncIterator[bytes | memoryview]
@@ -241,7 +243,7 @@ class ObjectStore(BlobStore):
         async def end() -> None:
             try:
                 await upload
-            except Exception:  # noqa: BLE001 - it was to fail, and what it raises is our own GivenUp in a wrapping of obstore's
+            except Exception:  # noqa: BLE001  it was to fail, as _GivenUp in some wrapping of obstore's
                 return
             with suppress(Exception):
                 await obstore.delete_async(self._bucket, [location])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
+from ecru.call import Endpoint
 from ecru.errors import InvalidParameter, ManifestTooLarge
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -81,6 +82,11 @@ class Request:
         """The first value of a query parameter; None without one."""
         values = self.query.get(name)
         return values[0] if values else None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """How the client reached us; proxies that are trusted have been heard already."""
+        return Endpoint(self.scope["scheme"], self.headers.get("host", "localhost"))
 
     @property
     def content_length(self) -> int | None:

@@ -39,23 +39,18 @@ class Distribution:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = Request(scope, receive)
-        endpoint = Endpoint(scope["scheme"], request.headers.get("host", "localhost"))
         exchange = exchange_of(scope)
         try:
             found, values = find_route(request)
             exchange.route = f"{found.method} {found.label}"
-            answer = await self._answer(request, endpoint, found, values)
-        except Exception as fault:  # whatever it is, the client gets an error of the specification
-            known = fault if isinstance(fault, ApiError) else as_api_error(fault)
-            if known.oci.status >= 500:  # noqa: PLR2004 - the class of server faults
-                log.exception("request failed", path=request.path, method=request.method)
-            exchange.error = known.oci.code
-            await request.drain()
-            answer = _render(known, endpoint)
+            answer = await self._answer(request, found, values)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the client gets an error of the specification
+            answer = await answer_fault(request, fault)
         await send_answer(request, send, answer)
 
-    async def _answer(self, request: Request, endpoint: Endpoint, found: Route, values: dict[str, str]) -> Answer:
+    async def _answer(self, request: Request, found: Route, values: dict[str, str]) -> Answer:
         deployment, exchange, now = self._deployment, exchange_of(request.scope), datetime.now(UTC)
+        endpoint = request.endpoint
         principal, token = await authenticate(deployment, self._reader, request.headers.get("authorization"), now=now)
         exchange.principal = principal.arn
         registry = registry_of(deployment, endpoint, token)
@@ -70,6 +65,16 @@ class Distribution:
         if found.actions:
             (may_any if found.either else require)(principal, found.actions, resource)
         return await found.handler(request, call, **values)
+
+
+async def answer_fault(request: Request, fault: Exception) -> Answer:
+    """Turn a fault into an error of the specification; what is none of ours is logged, and told without its words."""
+    known = as_api_error(fault)
+    if known.oci.status >= 500:  # noqa: PLR2004 - the class of server faults
+        log.error("request failed", path=request.path, method=request.method, exc_info=fault)
+    exchange_of(request.scope).error = known.oci.code
+    await request.drain()
+    return _render(known, request.endpoint)
 
 
 def _render(fault: ApiError, endpoint: Endpoint) -> Answer:

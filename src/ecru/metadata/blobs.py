@@ -50,7 +50,7 @@ def find(db: Transaction, repository_id: int, digest: str) -> Blob | None:
 def find_all(db: Transaction, repository_id: int, digests: Iterable[str], *, lock: bool = False) -> dict[Digest, Blob]:
     """Look up many blobs of a repository at once; what it does not have is left out.
 
-    With ``lock`` none of them can be collected before the end of the transaction; rows are locked in one order.
+    With ``lock`` none of them can be collected or changed before the end of the transaction; rows are locked in one order.
     """
     statement = (
         select(*_BLOB_COLUMNS, repository_blob.c.media_type)
@@ -63,7 +63,8 @@ def find_all(db: Transaction, repository_id: int, digests: Iterable[str], *, loc
         .order_by(blob.c.id)
     )
     if lock:
-        statement = statement.with_for_update(read=True, of=repository_blob)
+        # Not a shared lock: two pushes that share a new blob would both hold it, and both go on to note the blob's media type.
+        statement = statement.with_for_update(key_share=True, of=repository_blob)
     return {row[1]: Blob(*row) for row in db.execute(statement)}
 
 
@@ -110,7 +111,8 @@ def put(
     row = None
     while row is None:  # the collector may take the old row between the two statements
         upsert(db, blob, values, conflict=("digest", "store", "key_id"))
-        row = db.execute(select(*_BLOB_COLUMNS).where(same).with_for_update()).first()
+        # Keeps the collector away, and does not wait for a mount, which holds the key of the row and may wait for our link.
+        row = db.execute(select(*_BLOB_COLUMNS).where(same).with_for_update(key_share=True)).first()
     known = Blob(*row)
     if known.location != location:
         keep_known = known.verified_at >= started_at and known.size_bytes == size_bytes
@@ -125,13 +127,15 @@ def link(
     db: Transaction, repository_id: int, blob_id: int, *, now: datetime, due_at: datetime, media_type: str | None = None
 ) -> None:
     """Let a repository serve a blob; the collector looks at the link at ``due_at``, in case no image comes to need it."""
-    values = {"repository_id": repository_id, "blob_id": blob_id, "linked_at": now, "media_type": media_type}
-    upsert(db, repository_blob, values, conflict=("repository_id", "blob_id"))
-    db.execute(
-        update(repository_blob)
-        .where(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id == blob_id)
-        .values(linked_at=now, deleted_at=None)
-    )
+    values = {
+        "repository_id": repository_id,
+        "blob_id": blob_id,
+        "linked_at": now,
+        "deleted_at": None,
+        "media_type": media_type,
+    }
+    # One statement: the collector may take an old link between two.
+    upsert(db, repository_blob, values, conflict=("repository_id", "blob_id"), update=("linked_at", "deleted_at"))
     reconsider(db, repository_id, [blob_id], due_at=due_at)
 
 
@@ -159,10 +163,16 @@ def hide(db: Transaction, repository_id: int, blob_id: int, *, now: datetime) ->
 
 
 def reconsider(db: Transaction, repository_id: int, blob_ids: Sequence[int], *, due_at: datetime) -> None:
-    """Ask the collector to look at links at a time; a later time replaces an earlier one."""
-    for blob_id in blob_ids:
+    """Ask the collector to look at links at a time, instead of the one it had been asked for before."""
+    for blob_id in sorted(blob_ids):  # rows are locked in one order
         values = {"repository_id": repository_id, "blob_id": blob_id, "due_at": due_at}
         upsert(db, collection, values, conflict=("repository_id", "blob_id"), update=("due_at",))
+
+
+def reconsider_all(db: Transaction, repository_id: int, *, due_at: datetime) -> None:
+    """Ask the collector to look at all links of a repository at a time."""
+    links = select(repository_blob.c.blob_id).where(repository_blob.c.repository_id == repository_id)
+    reconsider(db, repository_id, list(db.execute(links).scalars()), due_at=due_at)
 
 
 def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_at: datetime) -> None:
@@ -171,40 +181,46 @@ def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_a
         upsert(db, discarded, {"store": store, "location": location, "due_at": due_at}, conflict=("store", "location"))
 
 
-def list_due_links(db: Transaction, *, now: datetime, limit: int) -> list[tuple[int, int]]:
-    """Links (repository, blob) whose time has come."""
+def collect_links(db: Transaction, *, now: datetime, discard_at: datetime, limit: int) -> int:
+    """Decide once more about links whose time has come, and delete those that nothing needs; with the last link its blob goes.
+
+    An image that needs a blob keeps its link, a tombstone as well: the end of the last one asks again. Answers how many
+    links were decided; what somebody else is working with at this moment is left for another time.
+
+    INVARIANT: a link is deleted under three locks, and nobody is waited for while holding one: of the request to look
+    (so who lets the link go after we looked asks again), of the link (so no image can come to need it), and of the blob (so it
+    gets no other link). Foreign keys refuse whatever this overlooks.
+    """
     statement = (
         select(collection.c.repository_id, collection.c.blob_id)
         .where(collection.c.due_at <= now)
         .order_by(collection.c.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [(row[0], row[1]) for row in db.execute(statement)]
+    due: dict[int, list[int]] = {}
+    for repository_id, blob_id in db.execute(statement):
+        due.setdefault(repository_id, []).append(blob_id)
+    return sum(_collect_in(db, repository_id, blob_ids, discard_at) for repository_id, blob_ids in due.items())
 
 
-def collect_link(db: Transaction, repository_id: int, blob_id: int, *, now: datetime, discard_at: datetime) -> bool:
-    """Decide once more about a link and, if nothing needs it, delete it; with the last link the blob goes too.
-
-    A living image or a tombstone that needs the blob keeps it: the end of the last one asks again. Answers whether the
-    link went. A second run finds nothing to do.
-    """
-    mine = and_(collection.c.repository_id == repository_id, collection.c.blob_id == blob_id)
-    still_due = db.execute(select(collection.c.due_at).where(mine, collection.c.due_at <= now).with_for_update()).first()
-    if still_due is None:
-        return False
-    db.execute(delete(collection).where(mine))
-    this_link = and_(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id == blob_id)
-    if db.execute(select(repository_blob.c.blob_id).where(this_link).with_for_update()).first() is None:
-        return False
-    needed = exists().where(image_blob.c.repository_id == repository_id, image_blob.c.blob_id == blob_id)
-    if db.execute(select(needed)).scalar():
-        return False
-    row = db.execute(select(blob.c.store, blob.c.location).where(blob.c.id == blob_id).with_for_update()).one()
-    db.execute(delete(repository_blob).where(this_link))
-    if not db.execute(select(exists().where(repository_blob.c.blob_id == blob_id))).scalar():
-        db.execute(delete(blob).where(blob.c.id == blob_id))
-        discard(db, row[0], [row[1]], due_at=discard_at)
-    return True
+def _collect_in(db: Transaction, repository_id: int, blob_ids: Sequence[int], discard_at: datetime) -> int:
+    asked = and_(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id.in_(blob_ids))
+    lock = select(repository_blob.c.blob_id).join(blob).where(asked).with_for_update(skip_locked=True)
+    locked = set(db.execute(lock).scalars())
+    in_use = set(db.execute(select(repository_blob.c.blob_id).where(asked)).scalars()) - locked
+    need = select(image_blob.c.blob_id).where(image_blob.c.repository_id == repository_id, image_blob.c.blob_id.in_(locked))
+    unneeded = locked - set(db.execute(need.distinct()).scalars())
+    decided = [blob_id for blob_id in blob_ids if blob_id not in in_use]
+    db.execute(delete(collection).where(collection.c.repository_id == repository_id, collection.c.blob_id.in_(decided)))
+    db.execute(
+        delete(repository_blob).where(repository_blob.c.repository_id == repository_id, repository_blob.c.blob_id.in_(unneeded))
+    )
+    has_link = exists().where(repository_blob.c.blob_id == blob.c.id)
+    gone = delete(blob).where(blob.c.id.in_(unneeded), ~has_link).returning(blob.c.store, blob.c.location)
+    for store, location in db.execute(gone).all():
+        discard(db, store, [location], due_at=discard_at)
+    return len(decided)
 
 
 def list_discarded(db: Transaction, store: str, *, now: datetime, limit: int) -> list[Location]:
@@ -221,3 +237,9 @@ def list_discarded(db: Transaction, store: str, *, now: datetime, limit: int) ->
 def forget_discarded(db: Transaction, store: str, locations: Sequence[Location]) -> None:
     """Strike locations whose bytes are gone."""
     db.execute(delete(discarded).where(discarded.c.store == store, discarded.c.location.in_(locations)))
+
+
+def postpone_discarded(db: Transaction, store: str, location: Location, *, due_at: datetime) -> None:
+    """Let a location wait whose bytes cannot be deleted now."""
+    mine = and_(discarded.c.store == store, discarded.c.location == location)
+    db.execute(update(discarded).where(mine).values(due_at=due_at))

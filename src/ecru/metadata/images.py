@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, literal, null, or_, select, update
 
 from ecru.metadata.database import Transaction, upsert
 from ecru.metadata.tables import image, image_blob, image_child, image_label, tag, tag_event
+from ecru.metadata.types import Text, Utc
 from ecru.oci.digest import Digest
 from ecru.oci.names import Tag
 
@@ -400,35 +401,45 @@ def bury(db: Transaction, image_id: int, *, by: str, now: datetime, purge_at: da
     db.execute(update(image).where(image.c.id == image_id).values(deleted_at=now, deleted_by=by, purge_at=purge_at))
 
 
-def list_due_tombstones(db: Transaction, *, now: datetime, limit: int) -> list[int]:
-    """Ids of tombstones whose time has ended."""
-    statement = (
-        select(image.c.id).where(image.c.deleted_at.is_not(None), image.c.purge_at <= now).order_by(image.c.purge_at).limit(limit)
+def bury_all(db: Transaction, repository_id: int, *, by: str, now: datetime, purge_at: datetime) -> None:
+    """Make every image of a repository a tombstone and remove its tags, keeping their moves; in a few statements."""
+    mine = and_(image.c.repository_id == repository_id, _ALIVE)
+    removed = (
+        select(tag.c.repository_id, tag.c.name, null(), image.c.digest, literal(now, Utc), literal(by, Text))
+        .join(image, image.c.id == tag.c.image_id)
+        .where(tag.c.repository_id == repository_id)
     )
-    return list(db.execute(statement).scalars())
+    columns = ["repository_id", "tag", "digest", "previous_digest", "moved_at", "moved_by"]
+    db.execute(insert(tag_event).from_select(columns, removed))
+    db.execute(delete(tag).where(tag.c.repository_id == repository_id))
+    db.execute(delete(image_label).where(image_label.c.image_id.in_(select(image.c.id).where(mine))))
+    db.execute(update(image).where(mine).values(deleted_at=now, deleted_by=by, purge_at=purge_at))
 
 
-def purge(db: Transaction, image_id: int, *, now: datetime) -> list[tuple[int, int]]:
-    """Delete a tombstone with its references for good and answer the links (repository, blob) it let go.
+def purge(db: Transaction, *, now: datetime, limit: int) -> tuple[int, set[tuple[int, int]]]:
+    """Delete tombstones whose time has ended, with their references; answer how many, and the links (repository, blob) let go.
 
-    A tombstone that another tombstone lists as a child stays until that one is purged. Running it twice changes nothing
-    more.
+    What another tombstone lists as its child stays until that one is purged.
     """
-    statement = select(image.c.id).where(image.c.id == image_id, image.c.deleted_at.is_not(None), image.c.purge_at <= now)
-    if db.execute(statement.with_for_update()).first() is None:
-        return []
-    if db.execute(select(exists().where(image_child.c.child_id == image_id))).scalar():
-        return []
-    freed = select(image_blob.c.repository_id, image_blob.c.blob_id).where(image_blob.c.image_id == image_id)
-    links = [(row[0], row[1]) for row in db.execute(freed)]
-    db.execute(delete(image_blob).where(image_blob.c.image_id == image_id))
-    db.execute(delete(image_child).where(image_child.c.image_id == image_id))
-    db.execute(delete(image).where(image.c.id == image_id))
-    return links
+    is_child = exists().where(image_child.c.child_id == image.c.id)
+    statement = (
+        select(image.c.id)
+        .where(image.c.deleted_at.is_not(None), image.c.purge_at <= now, ~is_child)
+        .order_by(image.c.purge_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    image_ids = list(db.execute(statement).scalars())
+    freed = select(image_blob.c.repository_id, image_blob.c.blob_id).where(image_blob.c.image_id.in_(image_ids)).distinct()
+    links = {(row[0], row[1]) for row in db.execute(freed)}
+    db.execute(delete(image_blob).where(image_blob.c.image_id.in_(image_ids)))
+    db.execute(delete(image_child).where(image_child.c.image_id.in_(image_ids)))
+    db.execute(delete(image).where(image.c.id.in_(image_ids)))
+    return len(image_ids), links
 
 
 def record_pulls(db: Transaction, pulled: Mapping[int, datetime]) -> None:
     """Set the time of the last pull of images; a later one that is there already stays."""
-    for image_id, at in pulled.items():
+    for image_id, at in sorted(pulled.items()):  # rows are locked in one order
         earlier = or_(image.c.last_pulled_at.is_(None), image.c.last_pulled_at < at)
         db.execute(update(image).where(image.c.id == image_id, earlier).values(last_pulled_at=at))

@@ -276,15 +276,14 @@ job = Table(
     metadata,
     Column("id", BigId, primary_key=True),
     Column("kind", Text(64), nullable=False),
+    Column("unique_key", Text(256), comment="at most one living job of its kind has it; null binds none"),
     Column("arguments", Text, nullable=False, comment="JSON object of ids"),
-    Column("unique_key", Text(256), comment="at most one unfinished job has it"),
-    Column("state", Text(10), nullable=False, comment="waiting, running, dead"),
-    Column("run_at", Utc, nullable=False),
+    Column("due_at", Utc, nullable=False, comment="when it may be claimed: its time, or the end of its lease"),
+    Column("leased_by", Text(64), comment="the claim it runs under; null while it waits"),
+    Column("again_at", Utc, comment="asked for once more since it was claimed"),
     Column("attempts", Integer, nullable=False),
-    Column("leased_by", Text(64)),
-    Column("leased_until", Utc),
     Column("last_error", Text),
-    Column("created_at", Utc, nullable=False),
+    Column("died_at", Utc, comment="a dead letter since"),
 )
-_index("uq_job_unique_key", job.c.unique_key, where=text("unique_key IS NOT NULL AND state <> 'dead'"), unique=True)
-_index("ix_job_due", job.c.state, job.c.run_at)
+_index("uq_job_key", job.c.kind, job.c.unique_key, where=text("died_at IS NULL"), unique=True)
+_index("ix_job_due", job.c.due_at, where=text("died_at IS NULL"))

@@ -102,14 +102,21 @@ def close(db: Transaction, upload_id: str) -> bool:
     return db.execute(delete(upload).where(upload.c.id == upload_id)).rowcount == 1
 
 
-def list_expired(db: Transaction, *, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Expired uploads as (upload id, name of the store their bytes are in)."""
+def close_all(db: Transaction, repository_id: int) -> list[str]:
+    """Delete all uploads of a repository and answer their ids."""
+    mine = list(db.execute(select(upload.c.id).where(upload.c.repository_id == repository_id)).scalars())
+    return [upload_id for upload_id in mine if close(db, upload_id)]
+
+
+def lock_expired(db: Transaction, *, now: datetime, limit: int) -> list[tuple[str, str]]:
+    """Expired uploads as (upload id, name of the store their bytes are in), locked; one that is in use at this moment is left out."""
     statement = (
         select(upload.c.id, repository.c.store)
         .join(repository, repository.c.id == upload.c.repository_id)
         .where(upload.c.expires_at <= now)
         .order_by(upload.c.expires_at)
         .limit(limit)
+        .with_for_update(of=upload, skip_locked=True)
     )
     return [(row[0], row[1]) for row in db.execute(statement)]
 

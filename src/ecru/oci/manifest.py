@@ -278,7 +278,7 @@ def _data(source: _Object, digest: Digest, size: int) -> bytes | None:
         raise InvalidManifest(f"{source.place}.data is not base64") from fault
     if len(data) != size:
         raise InvalidManifest(f"{source.place}.data has {len(data)} bytes, and size is {size}")
-    if digest.startswith(ALGORITHMS) and digest_of(data, algorithm_of(digest)) != digest:
+    if digest.partition(":")[0] in ALGORITHMS and digest_of(data, algorithm_of(digest)) != digest:
         raise InvalidManifest(f"{source.place}.data is not the content of {digest}")
     return data
 

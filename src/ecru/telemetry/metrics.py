@@ -30,6 +30,8 @@ OFFERED_BYTES: Final = Counter(
     "ecru_offered_bytes", "Bytes of answers' bodies handed to the network; whether the client took them all cannot be seen."
 )
 UPLOADS_OPEN: Final = Gauge("ecru_uploads_open", "Uploads begun and neither finished nor given up.", multiprocess_mode="mostrecent")
+JOBS: Final = Counter("ecru_jobs", "Runs of jobs that ended.", ["kind", "outcome"])
+JOBS_DUE: Final = Gauge("ecru_jobs_due", "Jobs that could be run now.", multiprocess_mode="mostrecent")
 WRITER_QUEUE: Final = Gauge("ecru_writer_queue", "Metadata writes that wait for their turn.", multiprocess_mode="livesum")
 
 

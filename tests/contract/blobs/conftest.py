@@ -1,6 +1,7 @@
 """The stores that the contract holds for."""
 
-from collections.abc import AsyncIterator, Callable
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,15 @@ async def store(open_store: Callable[[], BlobStore]) -> AsyncIterator[BlobStore]
     opened = open_store()
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 16 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=False, capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("this root may not mount a small disk")
+    yield disk
+    subprocess.run(["umount", disk], check=True)

@@ -1,10 +1,13 @@
 """Content for blob stores: bodies as they arrive, and what a location holds."""
 
 import asyncio
+import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from uuid import UUID, uuid4
+
+import pytest
 
 from ecru.blobs import layout
 from ecru.blobs.store import BlobStore, Location, Stored
@@ -12,6 +15,8 @@ from ecru.blobs.store import BlobStore, Location, Stored
 # As the server hands bodies over, about.
 ARRIVING_BYTES = 400_000
 MEBIBYTE = 1024 * 1024
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 
 
 def some_bytes(size_bytes: int, seed: int = 1) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,9 @@ import httpx
 import pytest
 
 from ecru.blobs.opening import Keys, open_blobs
-from ecru.blobs.store import BlobStore, StoreUnavailable
-from tests.contract.blobs.content import MEBIBYTE, a_segment, arriving, everything, held, some_bytes, written
-from tests.servers import Bucket, free_port, wait_for
+from ecru.blobs.store import BlobStore, StoreFull, StoreUnavailable
+from tests.contract.blobs.content import MEBIBYTE, a_segment, arriving, everything, held, needs_root, some_bytes, written
+from tests.servers import Bucket, free_port, s3_server, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -193,6 +194,43 @@ async def test_a_check_says_that_nobody_answers(s3_bucket: Bucket) -> None:
 
     with pytest.raises(StoreUnavailable, match=f"at {nobody}: .*check its endpoint"):
         await open_blobs(f"s3://bucket?endpoint={nobody}", keys=Keys("key", "secret")).check()
+
+
+@needs_root
+async def test_a_full_bucket_is_said_to_be_full_and_nothing_is_left(small_disk: Path) -> None:
+    with s3_server(small_disk) as bucket:
+        store = opened(bucket)
+        kept = set(await written(store, *[some_bytes(4 * MEBIBYTE)] * 3))
+
+        for size_bytes in (4 * MEBIBYTE, 20 * MEBIBYTE):
+            with pytest.raises(StoreFull):
+                await store.write(a_segment(), arriving(some_bytes(size_bytes)))
+
+        assert _uploads(bucket) == []
+        assert await everything(store) == kept
+        await store.delete([kept.pop().location])
+        [segment] = await written(store, some_bytes(4 * MEBIBYTE))
+        assert await held(store, segment.location) == some_bytes(4 * MEBIBYTE)
+        await store.close()
+
+
+async def test_a_process_ends_well_right_after_it_closed_its_store(s3_bucket: Bucket) -> None:
+    program = """
+import asyncio, sys
+from ecru.blobs.opening import Keys, open_blobs
+
+async def main(url, key, secret):
+    store = open_blobs(url, keys=Keys(key, secret))
+    await store.check()
+    await store.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", program, s3_bucket.url(), s3_bucket.access_key_id, s3_bucket.secret_access_key]
+
+    ended = [await (await asyncio.create_subprocess_exec(*command)).wait() for _ in range(10)]
+
+    assert ended == [0] * 10
 
 
 def _uploads(bucket: Bucket) -> list[dict[str, str]]:

@@ -459,6 +459,13 @@ def test_embedded_data_must_be_the_content() -> None:
         parse_manifest(a_manifest(config=config), None)
 
 
+@pytest.mark.parametrize("digest", [BLAKE3, "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564"])
+def test_embedded_data_of_an_unknown_digest_is_held_against_the_size_only(digest: Digest) -> None:
+    subject = replace(a_descriptor(b"{}", media_type=OCI_MANIFEST), digest=digest, data=b"{}")
+
+    assert parse_manifest(a_manifest(subject=subject), None).subject == subject
+
+
 def test_a_value_is_quoted_in_part_if_it_is_long() -> None:
     with pytest.raises(InvalidManifest) as fault:
         parse_manifest(a_manifest(artifactType="a" * 1_000_000), None)

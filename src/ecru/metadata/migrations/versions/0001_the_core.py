@@ -50,25 +50,36 @@ def upgrade() -> None:
         "job",
         sa.Column("id", types.BigId(), nullable=False),
         sa.Column("kind", types.Text(length=64), nullable=False),
+        sa.Column(
+            "unique_key",
+            types.Text(length=256),
+            nullable=True,
+            comment="at most one living job of its kind has it; null binds none",
+        ),
         sa.Column("arguments", types.Text(), nullable=False, comment="JSON object of ids"),
-        sa.Column("unique_key", types.Text(length=256), nullable=True, comment="at most one unfinished job has it"),
-        sa.Column("state", types.Text(length=10), nullable=False, comment="waiting, running, dead"),
-        sa.Column("run_at", types.Utc(), nullable=False),
+        sa.Column("due_at", types.Utc(), nullable=False, comment="when it may be claimed: its time, or the end of its lease"),
+        sa.Column("leased_by", types.Text(length=64), nullable=True, comment="the claim it runs under; null while it waits"),
+        sa.Column("again_at", types.Utc(), nullable=True, comment="asked for once more since it was claimed"),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("leased_by", types.Text(length=64), nullable=True),
-        sa.Column("leased_until", types.Utc(), nullable=True),
         sa.Column("last_error", types.Text(), nullable=True),
-        sa.Column("created_at", types.Utc(), nullable=False),
+        sa.Column("died_at", types.Utc(), nullable=True, comment="a dead letter since"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
-    op.create_index("ix_job_due", "job", ["state", "run_at"], unique=False)
     op.create_index(
-        "uq_job_unique_key",
+        "ix_job_due",
         "job",
-        ["unique_key"],
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("died_at IS NULL"),
+        postgresql_where=sa.text("died_at IS NULL"),
+    )
+    op.create_index(
+        "uq_job_key",
+        "job",
+        ["kind", "unique_key"],
         unique=True,
-        sqlite_where=sa.text("unique_key IS NOT NULL AND state <> 'dead'"),
-        postgresql_where=sa.text("unique_key IS NOT NULL AND state <> 'dead'"),
+        sqlite_where=sa.text("died_at IS NULL"),
+        postgresql_where=sa.text("died_at IS NULL"),
     )
     op.create_table(
         "server_key",
