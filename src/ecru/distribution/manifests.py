@@ -82,6 +82,8 @@ async def put_manifest(request: Request, call: Call, *, name: str, reference: st
     headers = {"Location": f"/v2/{name}/manifests/{pushed.digest}", "Docker-Content-Digest": pushed.digest}
     if pushed.subject is not None:
         headers["OCI-Subject"] = pushed.subject
+    if pushed.warning is not None:
+        headers["Warning"] = f'299 - "{pushed.warning}"'
     if parameters:
         headers["OCI-Tag"] = ", ".join(dict.fromkeys(tags))
     return Answer(201, headers)

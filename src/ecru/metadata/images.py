@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,9 @@ from ecru.metadata.tables import image, image_blob, image_child, image_label, ta
 from ecru.metadata.types import Text, Utc
 from ecru.oci.digest import Digest
 from ecru.oci.names import Tag
+from ecru.rules.labels import Label
 
 ACTIVE = "ACTIVE"
-_LABELS_PER_IMAGE = 1_000
-_LABEL_NAME_LIMIT_BYTES = 256
-_LABEL_VALUE_LIMIT_BYTES = 512
-"""With the name well below what PostgreSQL takes into an index row, 2,704 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,8 @@ class NewImage:
     config_media_type: str | None
     subject_digest: str | None
     annotations: Mapping[str, str]
-    labels: Mapping[str, str]
+    labels: Sequence[Label]
+    """What the index takes of its annotations and its config's labels."""
     size_bytes: int
     manifest: bytes
 
@@ -181,22 +179,10 @@ def create(
         db.execute(insert(image_blob), needs)
     if child_ids:
         db.execute(insert(image_child), [{"image_id": image_id, "child_id": each} for each in child_ids])
-    labels = _indexed_labels(new)
-    if labels:
+    if new.labels:
         common = {"image_id": image_id, "repository_id": repository_id}
-        db.execute(insert(image_label), [common | label for label in labels])
+        db.execute(insert(image_label), [common | asdict(label) for label in new.labels])
     return int(image_id)
-
-
-def _indexed_labels(new: NewImage) -> list[dict[str, str]]:
-    """Annotations and labels that the index takes: short ones, and not without end."""
-    labels = [
-        {"source": source, "name": name, "value": value}
-        for source, values in (("annotation", new.annotations), ("label", new.labels))
-        for name, value in values.items()
-        if len(name.encode()) <= _LABEL_NAME_LIMIT_BYTES and len(value.encode()) <= _LABEL_VALUE_LIMIT_BYTES
-    ]
-    return labels[:_LABELS_PER_IMAGE]
 
 
 # --- tags -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Images of a repository: pushed, pulled and deleted, whichever door they come through."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ecru.blobs.store import BlobStoreError
 from ecru.call import Call
@@ -33,6 +33,7 @@ from ecru.oci.manifest import (
 from ecru.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
 from ecru.oci.names import Tag
 from ecru.policy.arn import Registry
+from ecru.rules.labels import select_indexed
 from ecru.rules.mutability import is_protected
 
 _IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
@@ -49,6 +50,8 @@ class Pushed:
     subject: str | None
     changed: bool
     """False when the image and all its tags were there exactly so."""
+    warning: str | None = None
+    """What the client should be told though the push succeeded."""
 
 
 async def push(
@@ -85,6 +88,7 @@ async def push(
     if digest is not None and digest != computed:
         raise ImageDigestDoesNotMatch(digest, computed)
     manifest = _parse(content, declared_type)
+    labels, left_out = select_indexed(manifest.annotations, await _read_labels(call, registry, name, manifest))
     new = NewImage(
         digest=computed,
         media_type=manifest.media_type,
@@ -92,11 +96,15 @@ async def push(
         config_media_type=manifest.config_media_type,
         subject_digest=None if manifest.subject is None else manifest.subject.digest,
         annotations=manifest.annotations,
-        labels=await _read_labels(call, registry, name, manifest),
+        labels=labels,
         size_bytes=manifest.size_bytes_of_content,
         manifest=content,
     )
-    return await call.deployment.database.write(_put, call, registry, name, manifest, new, sorted(set(tags)))
+    pushed = await call.deployment.database.write(_put, call, registry, name, manifest, new, sorted(set(tags)))
+    if left_out:
+        text = f"{left_out} annotations or labels are too long or too many to find this image by; they are stored with it"
+        return replace(pushed, warning=text)
+    return pushed
 
 
 def _parse(content: bytes, declared_type: str | None) -> Manifest:

@@ -252,6 +252,14 @@ async def test_annotations_that_no_database_text_can_hold_are_stored(pushing: ht
         assert (await pushing.get("/v2/app/manifests/v1")).content == content
 
 
+async def test_what_the_index_leaves_out_is_told_in_a_warning(pushing: httpx.AsyncClient) -> None:
+    quiet = await push(pushing, "v1", a_manifest(annotations={"short": "x"}))
+    warned = await push(pushing, "v1", a_manifest(annotations={"long": "x" * 600, "short": "x"}))
+
+    assert "Warning" not in quiet.headers
+    assert warned.headers["Warning"].startswith('299 - "1 annotations or labels')
+
+
 def digests(answer: httpx.Response) -> list[Digest]:
     return [each["digest"] for each in answer.json()["manifests"]]
 
