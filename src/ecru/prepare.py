@@ -10,14 +10,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from ecru.access.bootstrap import Credentials, ensure_root, new_credentials
+from ecru.access.bootstrap import Credentials, ensure_root, new_credentials, reseal
 from ecru.access.keys import InvalidServerKey, new_server_key
 from ecru.app import open_store, own_server_key_file, read_key_ring
 from ecru.blobs.opening import InvalidStoreUrl
 from ecru.blobs.store import StoreUnavailable
 from ecru.metadata import schema
 from ecru.metadata.database import DatabaseFull, DatabaseUnavailable, SchemaTooNew, SchemaTooOld, open_database
-from ecru.private_files import ReadableByOthers, read_private, write_private
+from ecru.private_files import ReadableByOthers, make_private_folder, read_private, write_private
 from ecru.settings import Settings
 
 
@@ -56,7 +56,7 @@ async def prepare(settings: Settings, *, now: datetime) -> Preparation:
     Raises:
         FAULTS: what is in the way, in words for the operator.
     """
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(settings.data)
     await schema.upgrade(settings.database)
     _make_server_key(settings)
     keys = read_key_ring(settings)
@@ -69,6 +69,7 @@ async def prepare(settings: Settings, *, now: datetime) -> Preparation:
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
         made = await database.write(ensure_root, keys, settings.account, given=given, make=lambda: _kept_credentials(file), now=now)
+        await database.write(reseal, keys, now=now)
     return Preparation(None if given else made, file)
 
 

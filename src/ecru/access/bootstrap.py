@@ -49,6 +49,23 @@ def check_server_keys(db: Transaction, keys: KeyRing) -> None:
         )
 
 
+def reseal(db: Transaction, keys: KeyRing, *, now: datetime) -> int:
+    """Seal again with the newest server key what an older one sealed, so that the older one may leave the ring.
+
+    Answers how many secrets were resealed; a second run finds none.
+
+    Raises:
+        InvalidServerKey: a secret does not open.
+    """
+    stale = [key for key in accounts.list_all_access_keys(db) if not keys.is_sealed_with_newest(key.secret)]
+    for key in stale:
+        sealed = keys.seal(open_secret(keys, key).encode(), secret_context(key.id))
+        accounts.set_secret(db, key.id, sealed)
+    if stale:
+        accounts.replace_server_keys(db, keys.newest.fingerprint, now=now)
+    return len(stale)
+
+
 def ensure_root(
     db: Transaction,
     keys: KeyRing,
@@ -84,6 +101,6 @@ def ensure_root(
         return None
     credentials = given if given is not None else make()
     sealed = keys.seal(credentials.secret_access_key.encode(), secret_context(credentials.access_key_id))
-    accounts.record_server_keys(db, [keys.newest.fingerprint], now=now)
+    accounts.record_server_key(db, keys.newest.fingerprint, now=now)
     accounts.put_access_key(db, credentials.access_key_id, account_id, secret=sealed, now=now)
     return credentials

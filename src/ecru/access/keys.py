@@ -83,6 +83,10 @@ class KeyRing:
         sealed = self.newest.cipher.encrypt(nonce, secret, context.encode())
         return self.newest.fingerprint.encode() + nonce + sealed
 
+    def is_sealed_with_newest(self, sealed: bytes) -> bool:
+        """Whether the newest key sealed a secret."""
+        return sealed[:16] == self.newest.fingerprint.encode()
+
     def open(self, sealed: bytes, context: str) -> bytes:
         """Decrypt a secret.
 

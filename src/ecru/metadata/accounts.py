@@ -1,10 +1,9 @@
 """Accounts, their access keys and settings, and which server keys sealed something here."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, delete, select, update
 
 from ecru.metadata.database import Transaction, upsert
 from ecru.metadata.tables import access_key, account, account_setting, server_key
@@ -42,14 +41,20 @@ def list_access_keys(db: Transaction, account_id: AccountId) -> list[AccessKey]:
     return [AccessKey(*row) for row in db.execute(statement)]
 
 
+def list_all_access_keys(db: Transaction) -> list[AccessKey]:
+    """The access keys of all accounts."""
+    statement = select(access_key.c.id, access_key.c.account_id, access_key.c.secret, access_key.c.active)
+    return [AccessKey(*row) for row in db.execute(statement.order_by(access_key.c.id).with_for_update())]
+
+
+def set_secret(db: Transaction, key_id: str, secret: bytes) -> None:
+    """Give an access key its secret sealed anew."""
+    db.execute(update(access_key).where(access_key.c.id == key_id).values(secret=secret))
+
+
 def create_account(db: Transaction, account_id: AccountId, *, now: datetime) -> bool:
     """Make an account; False if it is there."""
     return bool(upsert(db, account, {"id": account_id, "created_at": now}, conflict=("id",)))
-
-
-def count_accounts(db: Transaction) -> int:
-    """How many accounts the deployment has."""
-    return int(db.execute(select(func.count()).select_from(account)).scalar_one())
 
 
 def put_access_key(db: Transaction, key_id: str, account_id: AccountId, *, secret: bytes, now: datetime) -> None:
@@ -60,7 +65,7 @@ def put_access_key(db: Transaction, key_id: str, account_id: AccountId, *, secre
 
 def set_access_key_active(db: Transaction, key_id: str, *, active: bool) -> None:
     """Switch an access key on or off; every token made with it follows at once."""
-    db.execute(access_key.update().where(access_key.c.id == key_id).values(active=active))
+    db.execute(update(access_key).where(access_key.c.id == key_id).values(active=active))
 
 
 def find_setting(db: Transaction, registry: Registry, name: str) -> str | None:
@@ -84,9 +89,12 @@ def list_server_keys(db: Transaction) -> set[str]:
     return set(db.execute(select(server_key.c.id)).scalars())
 
 
-def record_server_keys(db: Transaction, key_ids: Iterable[str], *, now: datetime) -> None:
-    """Remember server keys that seal from now on."""
-    known = list_server_keys(db)
-    for key_id in key_ids:
-        if key_id not in known:
-            db.execute(insert(server_key).values(id=key_id, created_at=now))
+def record_server_key(db: Transaction, key_id: str, *, now: datetime) -> None:
+    """Remember a server key that seals from now on."""
+    upsert(db, server_key, {"id": key_id, "created_at": now}, conflict=("id",))
+
+
+def replace_server_keys(db: Transaction, key_id: str, *, now: datetime) -> None:
+    """Forget all server keys but one, which sealed everything that is sealed."""
+    record_server_key(db, key_id, now=now)
+    db.execute(delete(server_key).where(server_key.c.id != key_id))
