@@ -42,9 +42,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from ecru.private_files import make_private_folder
 from ecru.settings import MetricsAccess, Settings
 from ecru.telemetry import logs
 from ecru.telemetry.gathering import gather_in
@@ -56,6 +58,9 @@ Context = ForkContext | SpawnContext
 
 FIRST_WAIT_SECONDS: Final = 1.0
 LONGEST_WAIT_SECONDS: Final = 60.0
+IDLE_MILLISECONDS: Final = 150_000
+"""How long a connection may wait for its next request. Clients written in Go keep theirs for 90 seconds, and meet one that
+was closed under them as a failed push, since they do not send a POST again."""
 STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger(__name__)
@@ -97,6 +102,7 @@ def serve(settings: Settings, *, announce: "Callable[[Preparation], None]") -> N
             workers=settings.workers,
             loop=Loops.uvloop,
             http=HTTPModes.auto,
+            http1_settings=HTTP1Settings(header_read_timeout=IDLE_MILLISECONDS),
             websockets=False,
             log_level=LogLevels.warning,
             log_dictconfig=logging,
@@ -143,8 +149,8 @@ def _take_signals() -> None:
 def _take_signals_as_a_child() -> None:
     """Have a stop end a child that has only begun.
 
-    It inherits the parent's handlers, which would tell the child's copy of the parent, and nobody would stop until it is killed. What
-    was sent since the fork was held, and counts now.
+    It inherits the parent's handlers, which would tell the child's copy of the parent, and nothing would end. What was sent since the
+    fork was held, and counts now.
     """
     for stop in STOPS:
         signal.signal(stop, signal.SIG_DFL)
@@ -163,7 +169,7 @@ def _only_server_of(data: Path) -> Iterator[None]:
         CannotStart: the folder cannot be written, or another server has it.
     """
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(data)
         lock = (data / "server.lock").open("a+", encoding="utf-8")
     except OSError as failed:
         raise CannotStart(f"the data folder {data} cannot be used: {failed.strerror}; --data names another one") from None
@@ -248,42 +254,39 @@ def _run_to_end(context: Context, target: Callable[..., None], settings: Setting
 class _JobWorker:
     """Keeps one job worker running, from a thread that starts it again when it ends.
 
-    The thread lives as long as the parent: the kernel watches the thread that forked, not the process.
+    The first one is forked before there is any other child. Its successors begin as new programs, which take longer and share no
+    memory: a fork in this thread, while Granian forks a web worker in the main one, would inherit the pipe by which Granian learns
+    of that worker's end, and hold it open.
     """
 
     def __init__(self, context: Context, target: Callable[[], None], shutdown_timeout: timedelta) -> None:
-        self._context = context
         self._target = target
         self._shutdown_timeout = shutdown_timeout
-        self._stopping = threading.Event()
+        self._process: BaseProcess = context.Process(target=target, name="ecru-jobs")
         self._starting = threading.Lock()
-        self._process: BaseProcess | None = None
-        self._thread = threading.Thread(target=self._keep_running, name="ecru-job-worker", daemon=True)
+        self._stopping = threading.Event()
+        # The kernel watches the thread that started a child, not the process: this one lives as long as the parent.
+        self._thread = threading.Thread(target=self._replace, name="ecru-job-worker", daemon=True)
 
     def start(self) -> None:
-        """Start it."""
+        """Start it; must be called in the main thread, before Granian starts the web workers."""
+        self._process.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Have it finish what it does, or end it when that takes too long."""
         with self._starting:
             self._stopping.set()
-            if self._process is not None:
-                self._process.terminate()
+            self._process.terminate()
         self._thread.join(self._shutdown_timeout.total_seconds())
-        if self._thread.is_alive() and self._process is not None:
+        if self._thread.is_alive():
             self._process.kill()
             self._thread.join()
 
-    def _keep_running(self) -> None:
+    def _replace(self) -> None:
         wait = FIRST_WAIT_SECONDS
-        while not self._stopping.is_set():
+        while True:
             began = time.monotonic()
-            with self._starting:
-                if self._stopping.is_set():
-                    return
-                self._process = self._context.Process(target=self._target, name="ecru-jobs")
-                self._process.start()
             self._process.join()
             if self._stopping.is_set():
                 return
@@ -292,3 +295,8 @@ class _JobWorker:
             log.error("job worker ended", exit_code=self._process.exitcode, again_in_seconds=wait)
             self._stopping.wait(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            with self._starting:
+                if self._stopping.is_set():
+                    return
+                self._process = multiprocessing.get_context("spawn").Process(target=self._target, name="ecru-jobs")
+                self._process.start()

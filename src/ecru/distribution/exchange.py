@@ -18,7 +18,7 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _QUERY_FIELDS_LIMIT = 100
-_DRAIN_LIMIT_BYTES = 4 * 1024 * 1024
+_DRAIN_LIMIT_BYTES = 8 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
 
 
