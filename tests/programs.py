@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.servers import free_port, wait_for
+from tests.servers import free_port, is_running, wait_for
 
 STOP_SECONDS = 30.0
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -46,7 +46,7 @@ class Program:
     process: subprocess.Popen[str]
     url: str
     folder: Path
-    verify: ssl.SSLContext | bool = True
+    verify: ssl.SSLContext | bool = False
 
     @property
     def output(self) -> str:
@@ -59,9 +59,10 @@ class Program:
         return (self.folder / "stderr").read_text()
 
     def children(self) -> set[int]:
-        """The processes that it has started and that have not ended."""
+        """The workers that it has started and that have not ended."""
         listed = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return {int(child) for file in listed for child in file.read_text().split() if is_running(int(child))}
+        children = {int(child) for file in listed for child in file.read_text().split()}
+        return {child for child in children if is_running(child) and not _is_tracker(child)}
 
     def get(self, path: str) -> httpx.Response:
         """Ask for a path on a connection of its own, which may reach any worker."""
@@ -128,7 +129,7 @@ def start(
             text=True,
             start_new_session=True,
         )
-    program = Program(process, f"{'https' if verify else 'http'}://{address}", folder, verify or True)
+    program = Program(process, f"{'https' if verify else 'http'}://{address}", folder, verify or False)
     try:
         wait_for(program.answers, f"ecru to answer on {address}")
     except BaseException:
@@ -138,10 +139,10 @@ def start(
     return program
 
 
-def is_running(process: int) -> bool:
-    """Whether a process is there and is no zombie."""
+def _is_tracker(process: int) -> bool:
+    """Whether it is the process that multiprocessing starts to tidy up after the others."""
     try:
-        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+        return b"multiprocessing.resource_tracker" in Path(f"/proc/{process}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -3,13 +3,14 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def wait_for(condition: Callable[[], bool], what: str, within_seconds: float = 2
         pause.wait(0.01)
 
 
+def is_running(process: int) -> bool:
+    """Say whether a process is there and is no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def is_listening(port: int) -> bool:
     """Say whether something accepts connections on that port of 127.0.0.1."""
     with socket.socket() as client:
@@ -45,10 +54,13 @@ def is_listening(port: int) -> bool:
 
 @dataclass(frozen=True)
 class PostgresqlServer:
-    """A running PostgreSQL."""
+    """A PostgreSQL that runs."""
 
     port: int
     _programs: Path
+    _folder: Path
+    _user: str | None
+    _options: str
 
     def url(self, database: str) -> str:
         """Answer the URL of a database as the setting ``--database`` takes it."""
@@ -62,6 +74,47 @@ class PostgresqlServer:
             capture_output=True,
         )
 
+    def make(self) -> None:
+        """Make its data."""
+        arguments = ("--no-sync", "--auth=trust", "--username=ecru", "--encoding=UTF8", "--locale=C.UTF-8")
+        self._run("initdb", *arguments, self._data)
+
+    def start(self) -> None:
+        """Start it, after a ``kill`` too, and wait until it answers."""
+        log = self._folder / "log"
+        self._run("pg_ctl", "start", "--wait", "--silent", f"--pgdata={self._data}", f"--log={log}", f"--options={self._options}")
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._run("pg_ctl", "stop", "--wait", "--silent", f"--pgdata={self._data}", "--mode=immediate")
+
+    def kill(self) -> None:
+        """End all its processes where they stand."""
+        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = [
+            int(child) for file in Path(f"/proc/{postmaster}/task").glob("*/children") for child in file.read_text().split()
+        ]
+        for process in (postmaster, *children):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not any(is_running(process) for process in (postmaster, *children)), "PostgreSQL to be gone")
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        completed = subprocess.run(
+            [self._programs / program, *arguments],
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+            cwd=self._folder,
+            capture_output=True,
+            check=False,
+        )
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+
 
 @contextmanager
 def postgresql_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
@@ -69,35 +122,19 @@ def postgresql_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
     programs = peer("postgres")
     # Under /tmp itself: other users may not look into pytest's folders, and a socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="ecru-postgresql-"))
-    data = folder / "data"
-    user = _unprivileged_user(folder)
     port = free_port()
     configuration = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "timezone": "UTC"}
     if not durable:
         configuration |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     options = " ".join(f"-c {name}={value}" for name, value in configuration.items())
-
-    def run(*command: str | Path) -> None:
-        completed = subprocess.run(
-            command, user=user, group=user, extra_groups=None if user is None else [], cwd=folder, capture_output=True, check=False
-        )
-        assert completed.returncode == 0, completed.stdout + completed.stderr
-
+    server = PostgresqlServer(port, programs, folder, _unprivileged_user(folder), options)
     try:
-        run(programs / "initdb", "--no-sync", "--auth=trust", "--username=ecru", "--encoding=UTF8", "--locale=C.UTF-8", data)
-        run(
-            programs / "pg_ctl",
-            "start",
-            "--wait",
-            "--silent",
-            f"--pgdata={data}",
-            f"--log={folder / 'log'}",
-            f"--options={options}",
-        )
+        server.make()
+        server.start()
         try:
-            yield PostgresqlServer(port, programs)
+            yield server
         finally:
-            run(programs / "pg_ctl", "stop", "--wait", "--silent", f"--pgdata={data}", "--mode=immediate")
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

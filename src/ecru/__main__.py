@@ -1,6 +1,6 @@
 """``python -m ecru``."""
 
-from ecru.cli import main
+from ecru.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Final
 
 import structlog
-from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, Router
@@ -27,9 +26,9 @@ from ecru.blobs.store import BlobStore
 from ecru.call import Deployment
 from ecru.distribution.downloads import Downloads
 from ecru.distribution.routes import Distribution
-from ecru.metadata.database import Database, Transaction, open_database
+from ecru.metadata import uploads
+from ecru.metadata.database import Database, open_database
 from ecru.metadata.pulls import PullTimes
-from ecru.metadata.tables import upload
 from ecru.policy.arn import Registry
 from ecru.private_files import read_private
 from ecru.rules.forwarded import Networks, is_local, read_forwarded
@@ -169,10 +168,6 @@ def _routes(settings: Settings, deployment: Deployment) -> list[Route]:
     return routes
 
 
-def _note_route(scope: Scope, *, route: str, **_: object) -> None:
-    exchange_of(scope).route = route
-
-
 async def _healthz(request: Request) -> Response:
     exchange_of(request.scope).route = "/healthz"
     return PlainTextResponse("ok\n")
@@ -195,15 +190,11 @@ def _metrics(database: Database, *, only_local: bool) -> Callable[[Request], Awa
         exchange_of(request.scope).route = "/metrics"
         if only_local and not is_local(request.headers.raw, request.client.host if request.client else ""):
             return PlainTextResponse("metrics are only for this machine; the setting is: metrics\n", 403)
-        metrics.UPLOADS_OPEN.set(await database.read(_count_uploads))
+        metrics.UPLOADS_OPEN.set(await database.read(uploads.count_open))
         text = await asyncio.to_thread(metrics.render)
         return Response(text, media_type=metrics.CONTENT_TYPE)
 
     return answer
-
-
-def _count_uploads(db: Transaction) -> int:
-    return int(db.execute(select(func.count()).select_from(upload)).scalar_one())
 
 
 class Readiness:

@@ -1,13 +1,29 @@
-"""Files that hold secrets: nobody else may read them, and once written they survive a power cut."""
+"""Files that hold secrets, and their folder: nobody else may read them, and once made they survive a power cut."""
 
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 
 class ReadableByOthers(Exception):
     """A file with secrets that other users of the machine can read."""
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder that only its owner can enter, and those above it; their names are durable when this returns.
+
+    One that is there stays as it is.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _sync_folder(folder.parent)
+    if not missing:
+        # It may be of a start that was killed before it came to this. A parent that may not be opened was not made by us.
+        with suppress(PermissionError):
+            _sync_folder(path.parent)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -26,11 +42,7 @@ def write_private(path: Path, text: str) -> None:
         path.hardlink_to(unfinished)
     finally:
         unfinished.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _sync_folder(path.parent)
 
 
 def read_private(path: Path) -> str:
@@ -45,3 +57,11 @@ def read_private(path: Path) -> str:
         if mode & 0o077:
             raise ReadableByOthers(f"{path} can be read by others (mode {mode:04o}): see who may have, then run: chmod 600 {path}")
         return file.read()
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -149,8 +149,8 @@ def _take_signals() -> None:
 def _take_signals_as_a_child() -> None:
     """Have a stop end a child that has only begun.
 
-    It inherits the parent's handlers, which would tell the child's copy of the parent, and nothing would end. What was sent since the
-    fork was held, and counts now.
+    It inherits the parent's handlers, which would tell the child's copy of the parent, and nothing would end. What was sent since
+    the fork was held, and counts now.
     """
     for stop in STOPS:
         signal.signal(stop, signal.SIG_DFL)

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests import programs
-from tests.programs import Program, ecru, is_running, slow_request
-from tests.servers import free_port, is_listening, wait_for
+from tests.programs import Program, ecru, slow_request
+from tests.servers import Bucket, free_port, is_listening, is_running, wait_for
 
 Start = Callable[..., Program]
 
@@ -463,3 +463,74 @@ def test_the_installed_command_is_the_module(tmp_path: Path) -> None:
     printed = subprocess.run([command, "version"], capture_output=True, text=True, cwd=tmp_path, check=True)
 
     assert printed.stdout == ecru("version", folder=tmp_path).stdout
+
+
+def test_a_worker_alone_refuses_a_database_that_nobody_has_migrated(tmp_path: Path) -> None:
+    refused = ecru("worker", "--data", tmp_path / "data", folder=tmp_path)
+
+    assert refused.returncode == 1
+    assert 'Run "ecru migrate" first.' in refused.stderr
+
+
+def test_a_worker_alone_runs_beside_a_server_and_stops_when_told(running: Program) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ecru", "worker", "--data", str(running.folder / "data"), "--log-level", "debug"],
+        cwd=running.folder,
+        stderr=subprocess.PIPE,
+    ) as worker:
+        wait_for(lambda: has_handler(worker.pid, signal.SIGTERM), "the worker to have begun")
+        worker.terminate()
+
+        assert worker.wait(programs.STOP_SECONDS) == 0
+
+
+def has_handler(process: int, which: signal.Signals) -> bool:
+    found = re.search(r"^SigCgt:\s*([0-9a-f]+)$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> (which - 1) & 1)
+
+
+# --- many nodes -----------------------------------------------------------------------------------------------------
+
+
+def test_nodes_that_share_a_database_share_the_server_key(tmp_path: Path, postgresql_url: str) -> None:
+    blobs = f"file://{tmp_path}/blobs"
+    first = programs.start(tmp_path / "first", "--database", postgresql_url, "--blobs", blobs)
+    try:
+        key = first.folder / "data" / "server.key"
+        stranger = ecru(
+            *("serve", "--port", free_port(), "--data", tmp_path / "stranger", "--database", postgresql_url, "--blobs", blobs),
+            folder=tmp_path,
+        )
+        second = programs.start(
+            tmp_path / "second", "--database", postgresql_url, "--blobs", blobs, "--server-key-file", key, "--regions", "eu-west-1"
+        )
+        ready = second.get("/readyz").text
+        assert second.stop() == 0
+    finally:
+        assert first.stop() == 0
+
+    assert ready == "ready\n"
+    # The account has its key: it is not made, or shown, twice.
+    assert second.output == ""
+    assert stranger.returncode == 1
+    assert "which this node does not have" in stranger.stderr
+
+
+def test_a_database_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+    unreachable = f"postgresql://ecru:hidden@127.0.0.1:{free_port()}/ecru"
+
+    refused = ecru("serve", "--port", free_port(), "--data", tmp_path / "data", "--database", unreachable, folder=tmp_path)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("ecru cannot start: ")
+    assert "hidden" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_it_keeps_blobs_in_a_bucket(tmp_path: Path, s3_bucket: Bucket, start: Start) -> None:
+    keys = {"ECRU_BLOBS_ACCESS_KEY_ID": s3_bucket.access_key_id, "ECRU_BLOBS_SECRET_ACCESS_KEY": s3_bucket.secret_access_key}
+
+    program = start("--blobs", s3_bucket.url(), environment=keys)
+
+    assert program.get("/readyz").text == "ready\n"
+    assert not (tmp_path / "data" / "blobs").exists()

@@ -1,26 +1,19 @@
 """A deployment that a test starts, ends and starts again on the same data."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ecru.access import tokens
-from ecru.access.principal import Principal
-from ecru.app import read_key_ring
-from ecru.metadata import repositories
-from ecru.metadata.database import Transaction, open_database
-from ecru.oci.names import RepositoryName
-from ecru.policy.arn import root_arn
-from ecru.rules.mutability import Mutability
-from ecru.settings import Settings
+import boto3
+from botocore.config import Config
+
 from tests import programs
 from tests.programs import ECRU, Program
 from tests.servers import wait_for
-from tests.wire.serving import ACCOUNT, HOME, REGION, ROOT, basic, settings_for
 
 REPOSITORY = "team/app"
+ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 @dataclass
@@ -44,16 +37,15 @@ class Deployment:
         return self.data / "blobs"
 
     @property
-    def settings(self) -> Settings:
-        """What the server was started with, as far as tests need it to look behind its doors."""
-        others = {} if self.database is None else {"database": self.database}
-        return settings_for(self.data, **others)
+    def database_url(self) -> str:
+        """Where the metadata are."""
+        return self.database or f"sqlite:///{self.data / 'ecru.db'}"
 
     def start(self, *arguments: object, command: Sequence[str | Path] = ECRU) -> Program:
         """Start the server and wait until it is ready; the caller ends it."""
         root = {
-            "ECRU_ROOT_ACCESS_KEY_ID": ROOT.access_key_id,
-            "ECRU_ROOT_SECRET_ACCESS_KEY": ROOT.secret_access_key,
+            "ECRU_ROOT_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "ECRU_ROOT_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "ECRU_ACCESS_LOG": "false",
         }
         where = [] if self.database is None else ["--database", self.database]
@@ -67,33 +59,25 @@ class Deployment:
             raise
         return program
 
-    def authorization(self) -> str:
-        """The ``Authorization`` header of a client that has logged in."""
-        principal = Principal(root_arn(ACCOUNT), ACCOUNT, ACCOUNT, ROOT.access_key_id, None)
-        return basic(tokens.issue(read_key_ring(self.settings), principal, REGION, now=datetime.now(UTC))[0])
 
-    def create_repository(self, name: str = REPOSITORY) -> None:
-        """Make a repository, behind the doors; the server has been started once."""
+def ecr_client(program: Program) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+    """A client of the API as root."""
+    return boto3.client(
+        "ecr",
+        endpoint_url=program.url,
+        region_name="us-east-1",
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
-        def create(db: Transaction) -> None:
-            repositories.create(
-                db,
-                HOME,
-                RepositoryName(name),
-                mutability=Mutability.MUTABLE,
-                exclusion_filters=[],
-                scan_on_push=False,
-                store="default",
-                key_id="",
-                now=datetime.now(UTC),
-                limit=100,
-            )
 
-        async def run() -> None:
-            database = open_database(self.settings.database)
-            try:
-                await database.write(create)
-            finally:
-                await database.close()
+def log_in(program: Program) -> str:
+    """Log in, and answer the ``Authorization`` header that clients of ``/v2/`` send from then on."""
+    token = ecr_client(program).get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    return f"Basic {token}"
 
-        asyncio.run(run())
+
+def create_repository(program: Program, name: str = REPOSITORY) -> None:
+    """Make a repository."""
+    ecr_client(program).create_repository(repositoryName=name)

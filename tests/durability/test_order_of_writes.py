@@ -9,6 +9,7 @@ A ``kill -9`` keeps what the kernel has, so no killed server shows a missing fsy
 
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,10 +22,10 @@ import pytest
 from ecru.oci.digest import digest_of
 from ecru.oci.media_types import OCI_MANIFEST
 from tests import servers
-from tests.durability.deployment import REPOSITORY, Deployment
+from tests.durability.deployment import REPOSITORY, Deployment, create_repository, log_in
 from tests.durability.tracing import Call, Trace, traced
 from tests.making import a_config, a_layer, a_manifest
-from tests.programs import ECRU
+from tests.programs import ECRU, STOP_SECONDS
 from tests.servers import Bucket
 
 WITHOUT = Path(__file__).with_name("without.py")
@@ -32,7 +33,6 @@ PYTHON = ECRU[0]
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "copy_file_range", "sendfile")
 SYNCS = ("fsync", "fdatasync")
 RENAMES = ("rename", "renameat", "renameat2")
-MAKES = ("mkdir", "mkdirat", "link", "linkat", *RENAMES)
 SENDS = ("write", "writev", "sendto", "sendmsg")
 RECEIVES = ("read", "readv", "recvfrom", "recvmsg")
 REQUEST = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE) /")
@@ -192,8 +192,11 @@ def observe(deployment: Deployment, command: Sequence[str | Path] = ECRU, **port
     file = deployment.folder / "trace"
     program = deployment.start("--workers", 1, command=traced(tuple(command), file))
     try:
-        deployment.create_repository()
-        push(program.url, deployment.authorization())
+        create_repository(program)
+        push(program.url, log_in(program))
+        for process in program.children():
+            os.kill(process, signal.SIGTERM)
+        assert program.process.wait(STOP_SECONDS) == 0  # strace, which has then written all of it
     finally:
         program.kill()
     return Evidence(Trace(file), deployment.data, **ports)
@@ -245,6 +248,15 @@ def test_what_is_acknowledged_was_durable_by_then_bytes_first(evidence: Evidence
     assert [fault for exchange in exchanges for fault in evidence.faults(exchange)] == []
 
 
+def test_each_session_asks_postgresql_for_commits_that_last(evidence: Evidence) -> None:
+    """The server's own setting may be another; then an answered COMMIT would say nothing about the disk."""
+    sent = [call for call in evidence.trace.calls if call.peer_port == evidence.postgresql_port and call.name in SENDS]
+    begun = [call.text for call in sent if "application_name" in call.text]
+
+    assert bool(begun) == (evidence.postgresql_port is not None)
+    assert all("synchronous_commit\\0on\\0" in text for text in begun)
+
+
 def test_each_body_becomes_one_file_and_several_are_joined_into_one(evidence: Evidence) -> None:
     if evidence.s3_port is not None:
         assert not evidence.blobs.exists()
@@ -254,21 +266,20 @@ def test_each_body_becomes_one_file_and_several_are_joined_into_one(evidence: Ev
 
 def test_every_name_the_server_made_was_durable_before_the_first_answer(evidence: Evidence) -> None:
     first = evidence.exchanges[0].answer.begin
+
+    assert {f"{evidence.data}/server.key", str(evidence.data)} <= evidence.trace.names_at(first, evidence.data).keys()
     assert names_not_synced(evidence, first) == []
 
 
 def names_not_synced(evidence: Evidence, until: int) -> list[str]:
-    """Folders and files that a power cut would take away, though what they hold was acknowledged."""
-    passing = ("-shm", "-journal", ".lock", "/run", "/metrics", ".db-wal")
-    lost = []
-    for call in evidence.trace.between(0, until, *MAKES):
-        name = Path(call.names[-1])
-        if not name.is_relative_to(evidence.data) or str(name).endswith(passing):
-            continue
-        syncs = evidence.trace.between(call.end, until, *SYNCS)
-        if not any(sync.path == str(name.parent) for sync in syncs):
-            lost.append(f"{call} was not followed by a sync of its folder")
-    return lost
+    """Names that a power cut would take away, though what they hold was acknowledged."""
+    without_value = re.compile(r"/run(/|$)|\.lock$|\.db-shm$|/probes/.")
+    return [
+        f"{name}, made in {call}, was not followed by a sync of its folder"
+        for name, call in evidence.trace.names_at(until, evidence.data).items()
+        if not without_value.search(name)
+        and not any(sync.path == str(Path(name).parent) for sync in evidence.trace.between(call.end, until, *SYNCS))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -293,4 +304,4 @@ def test_a_step_left_out_is_noticed(step: str, expected: str, tmp_path: Path) ->
 def test_a_new_folder_that_is_not_synced_is_noticed(tmp_path: Path) -> None:
     evidence = observe(Deployment(tmp_path), command=[PYTHON, WITHOUT, "sync-of-new-folders"])
 
-    assert any("mkdir" in fault for fault in names_not_synced(evidence, evidence.exchanges[-1].answer.begin))
+    assert any("made in" in fault and "mkdir(" in fault for fault in names_not_synced(evidence, evidence.exchanges[-1].answer.begin))

@@ -16,7 +16,7 @@ from tests.peers import peer
 
 _TRACED: Final = (
     "clone,clone3,fork,vfork",  # which thread belongs to which process
-    "openat,creat,mkdir,mkdirat,link,linkat,rename,renameat,renameat2",  # names
+    "openat,creat,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,unlink,unlinkat,rmdir",  # names
     "write,writev,pwrite64,pwritev,pwritev2,copy_file_range,sendfile,ftruncate",  # bytes
     "fsync,fdatasync,sync_file_range",
     "read,readv,recvfrom,recvmsg,sendto,sendmsg",  # what is said on sockets
@@ -30,6 +30,7 @@ _RESUMED: Final = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)")
 _FILE: Final = re.compile(r"\d+<(?P<path>/[^>]*)>")
 _CONNECTION: Final = re.compile(r"\d+<TCP(?:v6)?:\[(?P<here>\S+)->(?P<there>\S+)\]>")
 _TEXT: Final = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_NAMING: Final = tuple(_TRACED[1].split(","))
 _MADE: Final = frozenset({"clone", "clone3", "fork", "vfork"})
 
 
@@ -97,6 +98,19 @@ class Trace:
     def between(self, begin: int, end: int, *names: str) -> list[Call]:
         """The calls of these names that began after one line and ended before another."""
         return [call for call in self.calls if call.name in names and call.begin > begin and call.end < end]
+
+    def names_at(self, line: int, below: Path) -> Mapping[str, Call]:
+        """The names below a folder, and its own, that were made by then and not taken away again, and what made them."""
+        found: dict[str, Call] = {}
+        for call in self.between(0, line, *_NAMING):
+            names = [name for name in call.names if Path(name).is_relative_to(below)]
+            if not names or (call.name in {"openat", "creat"} and ("O_CREAT" not in call.arguments or names[0] in found)):
+                continue
+            if call.name.startswith(("unlink", "rmdir", "rename")):
+                found.pop(names[0], None)
+            if not call.name.startswith(("unlink", "rmdir")):
+                found[names[-1]] = call
+        return found
 
     def process_of(self, thread: int) -> int:
         """The process that a thread belongs to."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ecru.blobs import folder
 from ecru.blobs.files import SystemFiles
-from ecru.cli import main
+from ecru.cli.commands import main
 from ecru.metadata import sqlite
 
 

@@ -19,6 +19,10 @@ SHAPES = botocore.session.get_session().get_service_model("ecr")
 COMMON = {
     # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
     "AccessDeniedException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "RequestTimeoutException",
     "UnrecognizedClientException",
     # What services of the JSON protocol answer before they know the operation.
     # https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html

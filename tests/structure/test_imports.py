@@ -14,10 +14,12 @@ SOURCE = Path(ecru.__file__).parent
 ARCHITECTURE = SOURCE.parent.parent / "docs" / "architecture.md"
 PURE = ("oci", "policy", "rules", "sigv4")
 # Clocks, randomness, files, sockets, other processes, other threads.
-IMPURE = frozenset(
-    "asyncio http io logging multiprocessing os pathlib random secrets select selectors shutil signal socket sqlite3 ssl subprocess "
-    "sys tempfile threading time urllib.request uuid".split()
-)
+IMPURE = {
+    *("asyncio", "concurrent.futures", "multiprocessing", "signal", "subprocess", "sys", "threading"),
+    *("io", "logging", "os", "pathlib", "shutil", "sqlite3", "tempfile"),
+    *("http", "select", "selectors", "socket", "ssl", "urllib.request"),
+    *("random", "secrets", "time", "uuid"),
+}
 NOW = frozenset({"now", "today", "utcnow"})
 
 

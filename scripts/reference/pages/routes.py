@@ -8,8 +8,8 @@ _HEAD = """\
 # Routes of `/v2/`
 
 What a principal needs is an IAM action on the ARN of the repository, `arn:aws:ecr:REGION:ACCOUNT:repository/NAME`; for a route
-without a repository, on `*`. A POST with `digest` needs all three actions of an upload, a PUT with bytes `ecr:UploadLayerPart` too,
-and a mount `ecr:GetDownloadUrlForLayer` on the repository it comes from.
+without a repository, on that of all, `…:repository/*`. A POST with `digest` needs all three actions of an upload, a PUT with bytes
+`ecr:UploadLayerPart` too, and a mount `ecr:GetDownloadUrlForLayer` on the repository it comes from.
 
 GET answers HEAD too. Errors are those of [the page of errors](errors.md); where ECR and the specification differ,
 [fidelity](../fidelity.md) says what is done here.

@@ -14,6 +14,24 @@ from typing import Any
 from ecru.aws.model import Fault, Kind, Operation, Service
 from ecru.errors import ApiError, Oci
 
+COMMON_ERRORS = frozenset(
+    {
+        "AccessDeniedException",
+        "IncompleteSignatureException",
+        "InvalidParameterException",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "RequestEntityTooLargeException",
+        "RequestTimeoutException",
+        "SerializationException",
+        "ServerException",
+        "UnknownOperationException",
+        "UnrecognizedClientException",
+        "UnsupportedOperationException",
+    }
+)
+"""What any operation may answer beside the errors of its model."""
+
 # Where a service words a broken constraint itself, how: {pattern} and {constraint} are the model's.
 # Source: messages of the service quoted in public issues for repositoryName and imageTag (pattern), appliedFor (enumeration);
 # the other members are assumed to read alike.

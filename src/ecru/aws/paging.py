@@ -37,9 +37,16 @@ def parse_token(text: str | None, question: object, kinds: tuple[type, ...]) -> 
         mark, *position = json.loads(base64.urlsafe_b64decode(text[:_TOKEN_LIMIT].encode()))
     except (ValueError, TypeError, binascii.Error, RecursionError):
         mark, position = "", []
-    if mark != _mark(question) or tuple(type(each) for each in position) != kinds:
+    if mark != _mark(question) or tuple(type(each) for each in position) != kinds or not all(map(_is_storable, position)):
         raise InvalidParameter("nextToken", "must be the nextToken of the page before, with the same filter")
     return position
+
+
+def _is_storable(part: object) -> bool:
+    """Tell whether a column can be compared with it: a forged token may hold what no row has."""
+    if isinstance(part, int):
+        return 0 <= part < 2**63
+    return isinstance(part, str) and "\0" not in part and part.isascii()
 
 
 def _mark(question: object) -> str:

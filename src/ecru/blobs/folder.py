@@ -35,6 +35,7 @@ from ecru.blobs.store import READ_BYTES, BlobMissing, BlobStore, Location, Store
 _WRITE_BYTES = 1024 * 1024
 # Between two steps of a join the caller can still change its mind.
 _COPY_BYTES = 64 * 1024 * 1024
+_DELETED_AT_ONCE = 1000
 _THREADS = 16
 
 _P = ParamSpec("_P")
@@ -132,9 +133,14 @@ class FolderStore(BlobStore):
 
     @override
     async def clear(self, prefix: Location, *, keep: Collection[Location] = ()) -> None:
+        found: list[Location] = []
         async for stored in self.list(prefix):
             if stored.location not in keep:
-                await self.delete([stored.location])
+                found.append(stored.location)
+            if len(found) == _DELETED_AT_ONCE:
+                await self.delete(found)
+                found = []
+        await self.delete(found)
 
     @override
     async def list(self, prefix: Location) -> AsyncIterator[Stored]:
@@ -224,20 +230,21 @@ class FolderStore(BlobStore):
                 self._files.sync_folder(root.parent)
 
     def _delete(self, paths: Sequence[Path]) -> None:
-        changed: set[Path] = set()
         for path in paths:
             with suppress(FileNotFoundError):
                 self._files.delete(path)
-                changed.add(path.parent)
-        for folder in changed:
-            self._files.sync_folder(folder)
+        # Of what is missing too: who deleted it may have been killed before this.
+        for folder in {path.parent for path in paths}:
+            with suppress(FileNotFoundError):
+                self._files.sync_folder(folder)
 
     def _list_folder(self, folder: str, beginning: str) -> tuple[Sequence[Stored], Sequence[str]]:
         found: list[Stored] = []
         folders: list[str] = []
         with suppress(FileNotFoundError), os.scandir(self._root / folder) as entries:
             for entry in entries:
-                if not entry.name.startswith(beginning):
+                # lost+found and its like are not ours, and may not be ours to look into.
+                if not entry.name.startswith(beginning) or not layout.is_location(entry.name):
                     continue
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 with suppress(FileNotFoundError):

@@ -69,14 +69,19 @@ def upload_of(location: Location) -> UUID | None:
     return UUID(match[1]) if match else None
 
 
+def is_location(text: str) -> bool:
+    """Say whether the text is relative, leads nowhere but down and means the same to every store."""
+    return all(_NAME.fullmatch(name) for name in text.split("/"))
+
+
 def parse_location(text: str) -> Location:
-    """Check that the text is relative, leads nowhere but down and means the same to every store.
+    """Check that the text is a location.
 
     Raises:
         InvalidLocation: it is not.
 
     """
-    if not all(_NAME.fullmatch(name) for name in text.split("/")):
+    if not is_location(text):
         raise InvalidLocation(text)
     return Location(text)
 

@@ -19,7 +19,6 @@ says, or AWS's, and never the environment's; the credentials are, in this order,
 ``gs:`` and ``az:`` find theirs as Google's and Azure's programs do, which nothing here collides with.
 """
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,8 +50,9 @@ _PARAMETERS = {
 # In botocore's names. The others read files, where ecru's own clients may have their keys.
 _OF_THE_MACHINE = frozenset({"assume-role-with-web-identity", "container-role", "iam-role"})
 _OF_THE_ENVIRONMENT = "env"
-# How long obstore uses credentials before it asks again; botocore renews them well before they end.
-_ASK_AGAIN = timedelta(minutes=5)
+# When obstore is told that credentials end. It asks again 5 minutes before, and said to end in 5 or less they would be asked for
+# with nearly every request; botocore renews them well before they really end.
+_ASK_AGAIN = timedelta(minutes=10)
 _RETRY: "RetryConfig" = {
     "max_retries": 6,
     "retry_timeout": timedelta(seconds=60),
@@ -180,17 +180,17 @@ class _Kept:
 
 
 class _Found:
-    """Gives obstore the credentials that botocore finds, in a thread since it may ask other machines for them."""
+    """Gives obstore the credentials that botocore finds.
+
+    Not a coroutine: obstore asks from threads of its own, and for the parts of an upload without the event loop at hand.
+    """
 
     def __init__(self, profile: str | None, endpoint: str) -> None:
         self._profile = profile
         self._endpoint = endpoint
         self._session: botocore.session.Session | None = None
 
-    async def __call__(self) -> "S3Credential":
-        return await asyncio.to_thread(self._find)
-
-    def _find(self) -> "S3Credential":
+    def __call__(self) -> "S3Credential":
         if self._session is None:
             session = botocore.session.Session(profile=self._profile)
             # Roles are assumed at AWS's STS, and not at the one that AWS_ENDPOINT_URL names.

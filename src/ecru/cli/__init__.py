@@ -3,7 +3,3 @@
 Responsible for flags, help and messages. Settings decide what is valid, ``serving`` and ``prepare`` do the work; they are imported
 by the command that needs them, since they bring half the program in.
 """
-
-from ecru.cli.commands import main
-
-__all__ = ["main"]

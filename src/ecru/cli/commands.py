@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 EXIT_FAILED: Final = 1
 
+_OF_A_WORKER: Final = (
+    "config",
+    "data",
+    "database",
+    "blobs",
+    "blobs_access_key_id",
+    "account",
+    "region",
+    "regions",
+    "server_key_file",
+    "upload_expiry",
+    "collection_grace",
+    "deleted_image_retention",
+    "log_format",
+    "log_level",
+)
+
 app = typer.Typer(
     name="ecru",
     help="Amazon ECR that you run yourself: an OCI registry on /v2/ and the AWS API beside it.",
@@ -71,6 +88,25 @@ def serve(settings: Settings) -> None:
         serve(settings, announce=announce)
     except CannotStart as reason:
         typer.echo(f"ecru cannot start: {reason}", err=True)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+@app.command(epilog="Example: `ecru worker --database postgresql://ecru@db/ecru --blobs s3://bucket/ecru`")
+@takes_settings(*_OF_A_WORKER)
+def worker(settings: Settings) -> None:
+    """Run jobs alone, until it is told to stop.
+
+    A server has a job worker of its own; further ones share its work, on this machine or on others.
+    """
+    from ecru.prepare import FAULTS
+    from ecru.telemetry import logs
+    from ecru.workers import run_jobs_alone
+
+    logs.configure(json_lines=settings.json_lines, level=settings.log_level)
+    try:
+        run_jobs_alone(settings)
+    except FAULTS as fault:
+        typer.echo(f"ecru cannot start: {fault}", err=True)
         raise typer.Exit(EXIT_FAILED) from None
 
 

@@ -36,8 +36,8 @@ def route(method: str, path: str, *, actions: Sequence[str], either: bool = Fals
     Args:
         method: the HTTP method; GET answers HEAD too unless HEAD has a route of its own.
         path: with ``{name}`` for a repository and ``{…}`` for parts without a slash.
-        actions: the IAM actions that guard it, on the repository, or on ``*`` for a path without one. None of them means
-            that any valid token will do.
+        actions: the IAM actions that guard it, on the repository, or for a path without one on all of the registry. None of
+            them means that any valid token will do.
         either: one of the actions is enough, rather than all.
     """
     expression = re.sub(r"\\{(\w+)\\}", lambda part: _part(part[1]), re.escape(path))

@@ -6,9 +6,9 @@ from ecru.distribution.exchange import Answer, Request
 from ecru.errors import ImageNotFound, InvalidCombination, InvalidDigestReference, InvalidTagReference
 from ecru.metadata import images, repositories
 from ecru.metadata.database import Transaction
-from ecru.oci.digest import Digest, InvalidDigest, parse_digest
+from ecru.oci.digest import Digest, InvalidDigest
 from ecru.oci.manifest import MANIFEST_SIZE_LIMIT
-from ecru.oci.names import InvalidTag, Tag, parse_tag
+from ecru.oci.names import InvalidTag, Tag, parse_reference, parse_tag
 from ecru.policy.arn import Registry
 from ecru.registry import images as registry_images
 
@@ -16,15 +16,13 @@ _TAGS_PER_PUSH = 100
 
 
 def _parse_reference(text: str) -> tuple[Digest | None, Tag | None]:
-    """Read the last part of a path: a digest if it has a colon, else a tag.
+    """Read the last part of a path, as a digest or as a tag.
 
     Raises:
         InvalidDigestReference, InvalidTagReference: it is neither.
     """
     try:
-        if ":" in text:
-            return parse_digest(text), None
-        return None, parse_tag(text)
+        return parse_reference(text)
     except InvalidDigest as fault:
         raise InvalidDigestReference(str(fault)) from None
     except InvalidTag as fault:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import structlog
 
 from ecru.access.authenticate import TokenReader
-from ecru.access.authorize import ANY, may_any, require
+from ecru.access.authorize import may_any, require
 from ecru.call import Call, Deployment, Endpoint
 from ecru.distribution import blobs, manifests, referrers, tags, uploads  # noqa: F401 - they declare their routes
 from ecru.distribution.challenge import authenticate, challenge, registry_of
@@ -61,7 +61,8 @@ class Distribution:
                 parse_repository_name(name)
             except InvalidRepositoryName as fault:
                 raise InvalidRepositoryReference(str(fault)) from None
-        resource = ANY if name is None else repository_arn(registry, name)
+        # Not "*", which the root of any account may: the host name may have named another account's registry.
+        resource = repository_arn(registry, "*" if name is None else name)
         if found.actions:
             (may_any if found.either else require)(principal, found.actions, resource)
         return await found.handler(request, call, **values)

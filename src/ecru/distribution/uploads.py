@@ -42,7 +42,7 @@ async def begin_upload(request: Request, call: Call, *, name: str) -> Answer:
         call.require(action, repository_arn(call.registry, name))
     session = await call.deployment.database.write(registry_uploads.begin, call, call.registry, name)
     completed = await registry_uploads.complete(
-        call, call.registry, name, session.upload.id, wanted, request.content(), length=request.content_length
+        call, call.registry, name, session.upload.id, wanted, request.content(), length=request.content_length, begun_here=True
     )
     return _created(name, completed.digest)
 

@@ -92,8 +92,9 @@ async def _delete_discarded(work: Work, store: BlobStore) -> int:
     """Delete some of the bytes that are due, then strike their locations; answer how many."""
     database = work.deployment.database
     due = await database.read(blobs.list_discarded, store.name, now=work.now, limit=LOCATIONS)
-    for prefix in filter(_is_prefix, due):
-        await _delete(work, store, [prefix])
+    for location, kept in due.items():
+        if _is_prefix(location):
+            await _delete(work, store, [location], kept=kept)
     await _delete(work, store, [location for location in due if not _is_prefix(location)])
     await database.write(blobs.forget_discarded, store.name, due)
     return len(due)
@@ -104,11 +105,11 @@ def _is_prefix(location: Location) -> bool:
     return location.endswith(".")
 
 
-async def _delete(work: Work, store: BlobStore, locations: Sequence[Location]) -> None:
+async def _delete(work: Work, store: BlobStore, locations: Sequence[Location], *, kept: Location | None = None) -> None:
     """Delete bytes; what cannot be deleted is found by halving, and waits where it does not hold up the others."""
     try:
         if len(locations) == 1 and _is_prefix(locations[0]):
-            await store.clear(locations[0])
+            await store.clear(locations[0], keep=() if kept is None else (kept,))
         else:
             await store.delete(locations)
     except StoreUnavailable:

@@ -175,10 +175,14 @@ def reconsider_all(db: Transaction, repository_id: int, *, due_at: datetime) -> 
     reconsider(db, repository_id, list(db.execute(links).scalars()), due_at=due_at)
 
 
-def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_at: datetime) -> None:
-    """Queue locations that no row points to any more; their bytes go at ``due_at``."""
+def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_at: datetime, kept: Location | None = None) -> None:
+    """Queue locations that no row points to any more; their bytes go at ``due_at``.
+
+    ``kept`` lies below a location that is a prefix, and stays: a blob has come to point to it.
+    """
     for location in locations:
-        upsert(db, discarded, {"store": store, "location": location, "due_at": due_at}, conflict=("store", "location"))
+        values = {"store": store, "location": location, "kept": kept, "due_at": due_at}
+        upsert(db, discarded, values, conflict=("store", "location"))
 
 
 def collect_links(db: Transaction, *, now: datetime, discard_at: datetime, limit: int) -> int:
@@ -223,20 +227,20 @@ def _collect_in(db: Transaction, repository_id: int, blob_ids: Sequence[int], di
     return len(decided)
 
 
-def list_discarded(db: Transaction, store: str, *, now: datetime, limit: int) -> list[Location]:
-    """Locations of a store whose bytes are to go now."""
+def list_discarded(db: Transaction, store: str, *, now: datetime, limit: int) -> dict[Location, Location | None]:
+    """Locations of a store whose bytes are to go now, each with the one below it that stays."""
     statement = (
-        select(discarded.c.location)
+        select(discarded.c.location, discarded.c.kept)
         .where(discarded.c.store == store, discarded.c.due_at <= now)
         .order_by(discarded.c.due_at)
         .limit(limit)
     )
-    return list(db.execute(statement).scalars())
+    return {row[0]: row[1] for row in db.execute(statement)}
 
 
-def forget_discarded(db: Transaction, store: str, locations: Sequence[Location]) -> None:
+def forget_discarded(db: Transaction, store: str, locations: Iterable[Location]) -> None:
     """Strike locations whose bytes are gone."""
-    db.execute(delete(discarded).where(discarded.c.store == store, discarded.c.location.in_(locations)))
+    db.execute(delete(discarded).where(discarded.c.store == store, discarded.c.location.in_(list(locations))))
 
 
 def postpone_discarded(db: Transaction, store: str, location: Location, *, due_at: datetime) -> None:

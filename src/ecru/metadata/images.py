@@ -279,7 +279,8 @@ def _page(
 ) -> Select[Any]:
     statement = select(*columns).where(image.c.repository_id == repository_id, _ALIVE)
     if tagged is not None:
-        has_tag = exists().where(tag.c.image_id == image.c.id)
+        other = tag.alias()  # a statement that joins the tags themselves must not take it for that join
+        has_tag = exists().where(other.c.image_id == image.c.id)
         statement = statement.where(has_tag if tagged else ~has_tag)
     if statuses is not None:
         statement = statement.where(image.c.status.in_(statuses))

@@ -267,6 +267,7 @@ discarded = Table(
     metadata,
     Column("store", Text(64), primary_key=True),
     Column("location", Text(512), primary_key=True),
+    Column("kept", Text(512), comment="beside a prefix, the one location below it that is not discarded"),
     Column("due_at", Utc, nullable=False),
 )
 _index("ix_discarded_due", discarded.c.due_at)

@@ -109,7 +109,7 @@ def close_all(db: Transaction, repository_id: int) -> list[str]:
 
 
 def lock_expired(db: Transaction, *, now: datetime, limit: int) -> list[tuple[str, str]]:
-    """Expired uploads as (upload id, name of the store their bytes are in), locked; one that is in use at this moment is left out."""
+    """Expired uploads as (upload id, name of the store their bytes are in), locked; those in use at this moment are left out."""
     statement = (
         select(upload.c.id, repository.c.store)
         .join(repository, repository.c.id == upload.c.repository_id)

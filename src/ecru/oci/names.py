@@ -5,12 +5,9 @@ the length, which is checked first.
 """
 
 import re
-from typing import TYPE_CHECKING, Final, NewType
+from typing import Final, NewType
 
 from ecru.oci.digest import Digest, parse_digest
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeIs
 
 RepositoryName = NewType("RepositoryName", str)
 Tag = NewType("Tag", str)
@@ -70,16 +67,11 @@ def parse_tag(text: str) -> Tag:
     return Tag(text)
 
 
-def parse_reference(text: str) -> Digest | Tag:
+def parse_reference(text: str) -> tuple[Digest, None] | tuple[None, Tag]:
     """Take a text for a digest if it holds a ``:``, else for a tag; a malformed digest is never a tag.
 
     Raises:
         InvalidDigest: holds a ``:`` and is no digest that content can be stored under.
         InvalidTag: holds none and is no tag.
     """
-    return parse_digest(text) if ":" in text else parse_tag(text)
-
-
-def is_digest(reference: Digest | Tag) -> "TypeIs[Digest]":
-    """Whether a parsed reference is a digest: tags hold no ``:``."""
-    return ":" in reference
+    return (parse_digest(text), None) if ":" in text else (None, parse_tag(text))

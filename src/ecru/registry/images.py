@@ -30,13 +30,12 @@ from ecru.oci.manifest import (
     parse_config_labels,
     parse_manifest,
 )
-from ecru.oci.media_types import DOCKER_CONFIG, OCI_CONFIG
+from ecru.oci.media_types import CONFIG_TYPES
 from ecru.oci.names import Tag
 from ecru.policy.arn import Registry
 from ecru.rules.labels import select_indexed
 from ecru.rules.mutability import is_protected
 
-_IMAGE_CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
 _CONFIG_LIMIT_BYTES = 1024 * 1024
 """A config above this size is stored like any other; its labels are not indexed."""
 
@@ -119,7 +118,7 @@ def _parse(content: bytes, declared_type: str | None) -> Manifest:
 async def _read_labels(call: Call, registry: Registry, name: str, manifest: Manifest) -> Mapping[str, str]:
     """The labels in the config of an image, for the index; empty where there are none to be had."""
     config = manifest.config
-    if config is None or config.media_type not in _IMAGE_CONFIGS or config.size > _CONFIG_LIMIT_BYTES:
+    if config is None or config.media_type not in CONFIG_TYPES or config.size > _CONFIG_LIMIT_BYTES:
         return {}
 
     def find(db: Transaction) -> tuple[Repository, blobs.Blob | None]:

@@ -10,16 +10,20 @@ Bytes are hashed in a thread while they arrive. A worker that saw all of an uplo
 another one reads the segments again at the end.
 
 INVARIANT: bytes are durable before the row that names them, and the answer follows the row.
+
+INVARIANT: whatever an upload has written is found again, by the upload's row while it is open, and from its end on by a row in
+``discarded`` that the same transaction writes. A process that was killed over a body has left bytes that nobody else knows of.
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import uuid4
 
 from ecru.blobs import layout
 from ecru.blobs.hashing import RunningHash
-from ecru.blobs.store import BlobStore, Stored
+from ecru.blobs.store import BlobStore, BlobStoreError, Stored
 from ecru.call import Call
 from ecru.errors import (
     ApiError,
@@ -157,6 +161,7 @@ async def complete(
     first_byte: int | None = None,
     length: int | None = None,
     smallest_part_bytes: int = 0,
+    begun_here: bool = False,
 ) -> Completed:
     """Take the last bytes of an upload, if there are any, and make a blob of all of them.
 
@@ -172,6 +177,7 @@ async def complete(
         first_byte: where the client says that the last bytes begin; None when it does not say.
         length: how many the client says there are; None when it does not say.
         smallest_part_bytes: what every part but the last must have.
+        begun_here: whether this request opened the upload, so that no other one can have written for it.
 
     Raises:
         UploadNotFound: the upload is not there (any more).
@@ -185,7 +191,6 @@ async def complete(
     segments = await call.deployment.database.read(uploads.list_segments, upload_id)
     _require_part_sizes(upload_id, segments, smallest_part_bytes)
     running = call.deployment.hashing.resume(upload_id, upload.received_bytes, algorithm_of(digest))
-    seen_all = running is not None
     last: list[Stored] = []
     if content is not None or not segments:
         last = [await _receive(call, session, content or _nothing(), running, length=length)]
@@ -205,15 +210,15 @@ async def complete(
         raise
     blob = Stored(location, sum(part.size_bytes for part in parts))
     try:
-        existed = await call.deployment.database.write(_commit, call, session, blob, digest)
+        existed = await call.deployment.database.write(_commit, call, session, blob, digest, begun_here=begun_here)
     except ApiError:  # any other fault leaves it open whether a row points to the bytes: the end of the upload decides
         await store.delete(made)
         raise
     call.deployment.hashing.forget(upload_id)
-    if not seen_all:  # another process had a share in it, and may have died over a segment that has no row
-        await store.clear(layout.prefix(upload_id), keep=[location])
-    elif len(parts) > 1:
-        await store.delete([part.location for part in parts])
+    if len(parts) > 1:
+        # They would go anyway, but a layer of many gigabytes need not lie there twice until then.
+        with suppress(BlobStoreError):
+            await store.delete([part.location for part in parts])
     return Completed(digest, blob.size_bytes, existed)
 
 
@@ -230,7 +235,7 @@ def cancel(db: Transaction, call: Call, registry: Registry, name: str, upload_id
     blobs.discard(db, session.repository.store, [prefix], due_at=call.now + call.deployment.url_lifetime)
 
 
-def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest: Digest) -> bool:
+def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest: Digest, *, begun_here: bool) -> bool:
     """Turn an upload into a blob of its repository; answers whether the repository had it."""
     name, registry = session.repository.name, session.repository.registry
     repository = repositories.get(db, registry, name, lock="add")
@@ -240,6 +245,9 @@ def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest:
     if (upload.received_bytes, upload.segments) != (session.upload.received_bytes, session.upload.segments):
         raise InvalidLayerPart(*_part_values(Session(repository, upload), session.upload.received_bytes, None))
     uploads.close(db, upload.id)
+    if not begun_here:
+        expires_at = call.now + call.deployment.upload_expiry
+        blobs.discard(db, repository.store, [layout.prefix(upload.id)], due_at=expires_at, kept=blob.location)
     existed = blobs.find(db, repository.id, digest) is not None
     blob_id = blobs.put(
         db,

@@ -10,8 +10,9 @@ import logging.config
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Self, TextIO
 
 import structlog
@@ -146,22 +147,32 @@ def _quoted(value: object) -> str:
 
 
 def _time(exchange: Exchange) -> str:
-    return datetime.fromtimestamp(exchange.began_at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole = int(exchange.began_at)
+    return f"{_second(whole)}.{int((exchange.began_at - whole) * 1e6):06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(whole: int) -> str:
+    # Thousands of lines share one, and writing it costs as much as a quarter of a line.
+    return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _facts(exchange: Exchange) -> dict[str, Any]:
-    facts: Mapping[str, Any] = {
+    facts: dict[str, Any] = {
         "request_id": exchange.request_id,
         "client": exchange.client,
         "method": exchange.method,
         "path": exchange.path,
         "route": exchange.route,
         "status": exchange.status,
-        "error": exchange.error,
-        "principal": exchange.principal,
         "milliseconds": round(exchange.seconds * 1000, 2),
         "received_bytes": exchange.received_bytes,
         "offered_bytes": exchange.offered_bytes,
-        "user_agent": exchange.user_agent,
     }
-    return {name: value for name, value in facts.items() if value is not None}
+    if exchange.error is not None:
+        facts["error"] = exchange.error
+    if exchange.principal is not None:
+        facts["principal"] = exchange.principal
+    if exchange.user_agent is not None:
+        facts["user_agent"] = exchange.user_agent
+    return facts

@@ -43,4 +43,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip("this root may not mount a small disk")
     yield disk
-    subprocess.run(["umount", disk], check=True)
+    # Lazily: what a failed test still holds open must not keep the disk in the way of the next ones.
+    subprocess.run(["umount", "--lazy", disk], check=True)

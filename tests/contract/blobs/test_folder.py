@@ -156,6 +156,18 @@ async def test_a_write_cancelled_while_it_is_synced_is_taken_back(tmp_path: Path
     assert await everything(FolderStore(tmp_path / "blobs")) == set()
 
 
+async def test_a_thread_that_comes_late_writes_nothing(folder: FolderStore) -> None:
+    """It may have been about to write when its task was cancelled; its file is closed, and its number another file's."""
+    with suppress(EOFError):
+        async with folder._unfinished(a_segment()) as unfinished:
+            unfinished.write([b"before"])
+            raise EOFError
+
+    with pytest.raises(OSError, match="given up"):
+        unfinished.write([b"late"])
+    assert await everything(folder) == set()
+
+
 async def test_reads_do_not_wait_for_writes_on_a_slow_disk(tmp_path: Path) -> None:
     [segment] = await written(FolderStore(tmp_path / "blobs"), b"content")
     files = SlowFiles()
@@ -262,6 +274,20 @@ async def test_links_that_lie_in_the_folder_are_not_followed(folder: FolderStore
 
     assert (outside / "precious").read_text() == "precious"
     assert await everything(folder) == {other}
+
+
+async def test_what_others_keep_in_the_folder_is_left_alone(folder: FolderStore, tmp_path: Path) -> None:
+    """A disk of its own has a folder for what was found in repair; network file systems hide names of theirs in it."""
+    [segment] = await written(folder, b"content")
+    (tmp_path / "blobs" / "lost+found").mkdir()
+    (tmp_path / "blobs" / "lost+found" / "something").touch()
+    (tmp_path / "blobs" / ".nfs0001").touch()
+
+    assert await everything(folder) == {segment}
+    await folder.clear(layout.EVERYTHING)
+
+    assert (tmp_path / "blobs" / "lost+found" / "something").exists()
+    assert (tmp_path / "blobs" / ".nfs0001").exists()
 
 
 def _open_below(folder: Path) -> list[str]:

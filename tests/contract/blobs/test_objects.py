@@ -162,6 +162,25 @@ async def test_keys_of_the_environment_serve_when_they_are_the_buckets(
     await open_blobs(s3_bucket.url()).check()
 
 
+async def test_keys_of_the_environment_serve_a_body_that_arrives_slowly(s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The credentials of parts are asked for by obstore, from a task of its own, once those it remembers are 0.1 s old."""
+    for name, value in s3_bucket.environment().items():
+        monkeypatch.setenv(name, value)
+    store = open_blobs(s3_bucket.url())
+    content = some_bytes(14 * MEBIBYTE)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        async for piece in arriving(content, MEBIBYTE):
+            await asyncio.sleep(0.04)
+            yield piece
+
+    location = a_segment()
+    await store.write(location, slowly())
+
+    assert await held(store, location) == content
+    await store.close()
+
+
 async def test_a_profile_named_in_the_url_serves_whatever_the_environment_says(
     s3_bucket: Bucket, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -189,6 +189,19 @@ async def test_a_delete_that_returned_is_not_undone(tmp_path: Path, root: Path, 
     assert await found(files.after_power_cut(tmp_path / "disk", names_survive=False)) == {}
 
 
+async def test_a_delete_done_again_after_a_kill_is_not_undone(tmp_path: Path, root: Path, cut: Cut) -> None:
+    """The first was killed between its two calls: the file is gone, which the disk does not know yet."""
+    files = cut(1_000_000)
+    assert await do(one_write, root, files)
+    files.delete(root / FIRST)
+
+    store = FolderStore(root, files=files)
+    await store.delete([FIRST])
+    await store.close()
+
+    assert await found(files.after_power_cut(tmp_path / "disk", names_survive=False)) == {}
+
+
 async def test_what_a_crash_left_is_found_by_its_upload(tmp_path: Path, root: Path, cut: Cut) -> None:
     files = cut(7)
     with suppress(StoreUnavailable):

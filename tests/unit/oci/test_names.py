@@ -4,7 +4,6 @@ from ecru.oci.digest import InvalidDigest, UnsupportedDigestAlgorithm, digest_of
 from ecru.oci.names import (
     InvalidRepositoryName,
     InvalidTag,
-    is_digest,
     parse_reference,
     parse_repository_name,
     parse_tag,
@@ -113,10 +112,8 @@ def test_other_tags_are_refused(text: str) -> None:
 
 
 def test_a_reference_is_a_tag_or_a_digest() -> None:
-    tag, digest = parse_reference("latest"), parse_reference(DIGEST)
-
-    assert (tag, is_digest(tag)) == ("latest", False)
-    assert (digest, is_digest(digest)) == (DIGEST, True)
+    assert parse_reference("latest") == (None, "latest")
+    assert parse_reference(DIGEST) == (DIGEST, None)
 
 
 @pytest.mark.parametrize("text", ["sha256:baddigeststring", "sha256:", "latest:", ":", "sha256:abc"])

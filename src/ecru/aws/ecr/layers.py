@@ -121,7 +121,7 @@ async def upload_layer_part(
     """
     registry = call.in_registry(registry_id)
     length = part_last_byte - part_first_byte + 1
-    if length != len(layer_part_blob):
+    if length < 1 or length != len(layer_part_blob):
         session = await call.deployment.database.read(registry_uploads.find, registry, repository_name, upload_id.lower())
         given = f"bytes {part_first_byte} to {part_last_byte} with {len(layer_part_blob)} bytes"
         raise InvalidLayerPart(upload_id, repository_name, registry.id, session.upload.received_bytes, given)

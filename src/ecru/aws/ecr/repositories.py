@@ -8,7 +8,6 @@ from ecru.aws.paging import parse_token, render_token
 from ecru.blobs import layout
 from ecru.call import Call
 from ecru.errors import (
-    InvalidCombination,
     InvalidParameter,
     InvalidTags,
     LimitExceeded,
@@ -76,7 +75,8 @@ def _refuse_encryption_keys(configuration: dict[str, Any]) -> None:
     """Refuse encryption keys rather than store and ignore them."""
     kind = configuration.get("encryption_type", "AES256")
     if kind == "AES256" and configuration.get("kms_key"):
-        raise InvalidCombination("Invalid encryption configuration: Encryption key should not be set for AES256 encryption.")
+        rule = "Invalid encryption configuration: Encryption key should not be set for AES256 encryption."
+        raise InvalidParameter("encryptionConfiguration", rule)
     if kind != "AES256":
         raise NotBuilt(f"Encryption with '{kind}'", "Create the repository with encryptionType AES256.")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ecru.aws.ecr.repositories import read_resource_tags
-from ecru.aws.operation import operation, given_arn
+from ecru.aws.operation import given_arn, operation
 from ecru.call import Call
 from ecru.errors import InvalidTags, RepositoryNotFound, TooManyTags
 from ecru.metadata import repositories

@@ -42,6 +42,12 @@ def upgrade() -> None:
         "discarded",
         sa.Column("store", types.Text(length=64), nullable=False),
         sa.Column("location", types.Text(length=512), nullable=False),
+        sa.Column(
+            "kept",
+            types.Text(length=512),
+            nullable=True,
+            comment="beside a prefix, the one location below it that is not discarded",
+        ),
         sa.Column("due_at", types.Utc(), nullable=False),
         sa.PrimaryKeyConstraint("store", "location", name=op.f("pk_discarded")),
     )
