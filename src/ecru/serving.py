@@ -92,6 +92,7 @@ def serve(settings: Settings, *, announce: "Callable[[Preparation], None]") -> N
         # Brings in all that the children need, prometheus_client included, which decides there and then where it counts.
         from ecru import workers  # noqa: PLC0415
 
+        workers.load_models()
         announce(_run_to_end(context, workers.run_preparation, settings))
         job_worker = _JobWorker(context, partial(workers.run_jobs, settings, os.getpid()), settings.shutdown_timeout)
         server = MPServer(

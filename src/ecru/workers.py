@@ -18,6 +18,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecru.app import create_app, open_deployment
+from ecru.aws.dispatch import SERVICES
+from ecru.aws.model import load
 from ecru.jobs.worker import work
 from ecru.metadata import schema
 from ecru.prepare import FAULTS, prepare
@@ -27,6 +29,12 @@ from ecru.telemetry import logs
 _PR_SET_PDEATHSIG: Final = 1
 _POKES: Final = 20
 _POKE_SECONDS: Final = 0.25
+
+
+def load_models() -> None:
+    """Load the service models, which children that are forked afterwards share."""
+    for service in SERVICES:
+        load(service)
 
 
 def load_app(settings: Settings, parent: int) -> ASGIApp:

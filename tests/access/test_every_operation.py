@@ -103,7 +103,8 @@ async def test_the_root_of_another_account_may_do_nothing_with_its_repositories(
 @pytest.mark.parametrize("declared", ON_REPOSITORIES)
 async def test_what_may_not_be_seen_does_not_differ_from_what_is_not_there(server: Server, declared: Declared) -> None:
     members = members_of(declared)
-    missing = members | {"repositoryName": "missing", "resourceArn": ARN.replace("app", "missing")}
+    elsewhere = {"repositoryName": "missing", "resourceArn": ARN.replace("app", "missing")}
+    missing = members | {name: elsewhere[name] for name in elsewhere.keys() & members.keys()}
     caller = Caller(server, declared.service, NEIGHBOURS_KEY)
     seen, unseen = [await caller.refusal(declared.name, **each) for each in (members, missing)]
 

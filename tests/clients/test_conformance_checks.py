@@ -521,7 +521,7 @@ def assert_referrers(http: httpx.Client, repository: str, data: DataSet) -> None
         assert "oci-filters-applied" not in answer.headers
         assert by_digest(answer.json()["manifests"]) == by_digest(expected)
         for artifact_type in {each["artifactType"] for each in expected}:
-            filtered = http.get(path, params={"artifactType": artifact_type})
+            filtered = http.get(path, params={"artifactType": str(artifact_type)})
             assert filtered.headers["oci-filters-applied"] == "artifactType"
             of_type = [each for each in expected if each["artifactType"] == artifact_type]
             assert by_digest(filtered.json()["manifests"]) == by_digest(of_type)

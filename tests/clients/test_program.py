@@ -1,6 +1,7 @@
 """What an operator meets: the program's starts, its output, its processes and its end."""
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -264,6 +265,25 @@ def test_a_hangup_reads_the_certificate_again_and_keeps_answering(tmp_path: Path
 
     wait_for(is_new, "the new certificate", 40)
     assert program.process.poll() is None
+
+
+def test_a_closed_terminal_stops_the_server_that_was_started_on_it(tmp_path: Path) -> None:
+    terminal, its_end = pty.openpty()
+    with (tmp_path / "stderr").open("w") as stderr, os.fdopen(its_end) as stdin:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ecru", "serve", "--port", str(free_port())],
+            cwd=tmp_path,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    wait_for(lambda: "listening" in (tmp_path / "stderr").read_text(), "the server")
+
+    # As the kernel does it when a terminal goes away.
+    process.send_signal(signal.SIGHUP)
+
+    assert process.wait(programs.STOP_SECONDS) == 0
+    os.close(terminal)
 
 
 @pytest.mark.parametrize("fault", ["missing", "of another key"])

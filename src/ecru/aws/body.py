@@ -2,10 +2,11 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from ecru.aws.faults import RequestTimeout, RequestTooLarge
 
@@ -13,6 +14,46 @@ SMALL_BYTES = 2**20
 """Bodies up to this size do not wait for others."""
 
 _SECONDS = 300
+_DRAIN_BYTES = 28 * 2**20
+_DRAIN_SECONDS = 10
+
+
+class Incoming:
+    """A body as it arrives."""
+
+    def __init__(self, receive: Receive, content_length: str | None) -> None:
+        """Read from ASGI's ``receive``; the length is what the header says, if there is one."""
+        self._receive = receive
+        self._ended = False
+        known = content_length is not None and content_length.isascii() and content_length.isdigit()
+        self.size_bytes = int(content_length or 0) if known else None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Give what has not been read yet.
+
+        Raises:
+            ClientDisconnect: the client left.
+        """
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self._ended = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def drain(self) -> None:
+        """Read what is left of it, so that a client that is still sending reads our answer and not a reset."""
+        left = _DRAIN_BYTES
+        if self._ended or (self.size_bytes or 0) > left:
+            return
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS), aclosing(self.pieces()) as pieces:
+                async for piece in pieces:
+                    left -= len(piece)
+                    if left < 0:
+                        return
+        except TimeoutError:
+            return
 
 
 class Bodies:
@@ -24,7 +65,7 @@ class Bodies:
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def receive(self, request: Request, limit_bytes: int) -> AsyncIterator[tuple[bytearray, str]]:
+    async def receive(self, incoming: Incoming, limit_bytes: int) -> AsyncIterator[tuple[bytearray, str]]:
         """Read a body and its SHA-256; its room is taken until the end of the context.
 
         Raises:
@@ -32,14 +73,14 @@ class Bodies:
             RequestTimeout: it took too long to arrive.
             ClientDisconnect: the client left.
         """
-        size = _content_length(request)
+        size = incoming.size_bytes
         if size is not None and size > limit_bytes:
             raise RequestTooLarge(limit_bytes)
         expected = limit_bytes if size is None else size
         async with self._taken(expected if expected > SMALL_BYTES else 0):
             try:
                 async with asyncio.timeout(_SECONDS):
-                    received = await _read(request, limit_bytes)
+                    received = await _read(incoming, limit_bytes)
             except TimeoutError:
                 raise RequestTimeout(_SECONDS) from None
             yield received
@@ -60,16 +101,12 @@ class Bodies:
                 self._changed.notify_all()
 
 
-def _content_length(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-async def _read(request: Request, limit_bytes: int) -> tuple[bytearray, str]:
+async def _read(incoming: Incoming, limit_bytes: int) -> tuple[bytearray, str]:
     body, hasher = bytearray(), hashlib.sha256()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > limit_bytes:
-            raise RequestTooLarge(limit_bytes)
-        hasher.update(piece)
+    async with aclosing(incoming.pieces()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > limit_bytes:
+                raise RequestTooLarge(limit_bytes)
+            hasher.update(piece)
     return body, hasher.hexdigest()

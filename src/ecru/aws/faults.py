@@ -95,19 +95,16 @@ class RequestTimeout(ApiError):
 
 @dataclass(eq=False)
 class InvalidInput(ApiError):
-    """Members of the request break constraints of the model."""
+    """Members of the request break constraints of the model.
+
+    Every operation of ECR that has members models this error; ``ValidationException`` is for rules that are not in the model.
+    """
 
     aws = "InvalidParameterException"
     oci = Oci(400, "UNSUPPORTED")
     message = "{reason}"
 
     reason: str
-
-
-class InvalidInputOfNewerOperation(InvalidInput):
-    """The same, of an operation that models ``ValidationException`` alone."""
-
-    aws = "ValidationException"
 
 
 def read_input(service: Service, operation: Operation, document: object) -> dict[str, Any]:
@@ -124,8 +121,7 @@ def read_input(service: Service, operation: Operation, document: object) -> dict
     for fault in faults:
         if fault.kind is Kind.TYPE:
             raise NotSerializable(f"{_shown(fault.value)} at '{fault.path}' cannot be read: {fault.constraint}")
-    only_newer = "ValidationException" in operation.errors and "InvalidParameterException" not in operation.errors
-    raise (InvalidInputOfNewerOperation if only_newer else InvalidInput)(word_faults(service, faults))
+    raise InvalidInput(word_faults(service, faults))
 
 
 def word_faults(service: Service, faults: Sequence[Fault]) -> str:

@@ -65,7 +65,7 @@ def operation(
         resource: what the principal must be allowed to act upon.
         raises: the errors beside those that every operation may have.
         writes: without it a handler that is the transaction gets a connection that cannot write.
-        long: the answer may have hundreds of rows, which must not hold up other requests.
+        long: a page may have hundreds of rows, which must not hold up other requests.
         action: the IAM action, where it is not the operation's name; an empty one is asked of nobody.
         also: further IAM actions that are needed.
     """

@@ -83,11 +83,12 @@ def _parameter(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
     flag = name.replace("_", "-")
     is_switch = field.annotation is bool
+    default = rendered_default(name)
     option = typer.Option(
         f"--{flag}/--no-{flag}" if is_switch else f"--{flag}",
-        help=f"{field.description}.",
+        help=f"{field.description} (default: {default})" if default else field.description,
         metavar=None if is_switch else name.rpartition("_")[2].upper(),
-        show_default=rendered_default(name) or False,
+        show_default=False,
         rich_help_panel=section_of(name),
     )
     annotation = Annotated[bool | None, option] if is_switch else Annotated[str | None, option]

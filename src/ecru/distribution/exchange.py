@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from ecru.call import Endpoint
-from ecru.errors import InvalidParameter, ManifestTooLarge
+from ecru.errors import InvalidManifestSyntax, InvalidParameter, ManifestTooLarge
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -50,7 +50,9 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self._receive = receive
+        self._body_begun = False
         self._body_ended = False
+        self._client_left = False
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
@@ -104,9 +106,10 @@ class Request:
     async def content(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives. A client that leaves ends it: what has arrived is all there will be."""
         while not self._body_ended:
+            self._body_begun = True
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self._body_ended = True
+                self._body_ended = self._client_left = True
                 return
             self._body_ended = not message.get("more_body", False)
             if piece := message.get("body", b""):
@@ -117,6 +120,7 @@ class Request:
 
         Raises:
             ManifestTooLarge: it is above the limit; the rest of it was not read.
+            InvalidManifestSyntax: the client left before its end; what has arrived may look whole.
         """
         if (self.content_length or 0) > limit_bytes:
             raise ManifestTooLarge(limit_bytes)
@@ -128,12 +132,18 @@ class Request:
                 if size > limit_bytes:
                     raise ManifestTooLarge(limit_bytes)
                 pieces.append(piece)
+        if self._client_left:
+            raise InvalidManifestSyntax("the body was broken off")
         return b"".join(pieces)
 
     async def drain(self) -> None:
-        """Read what is left of a small body, so that a client that is still sending reads our answer and not a reset."""
+        """Read what is left of a small body, so that a client that is still sending reads our answer and not a reset.
+
+        A client that waits to be told to continue is not sending, and to read would tell it (RFC 9110, section 10.1.1).
+        """
         left = _DRAIN_LIMIT_BYTES
-        if self._body_ended or (self.content_length or 0) > left:
+        waits = not self._body_begun and self.headers.get("expect", "").lower() == "100-continue"
+        if self._body_ended or waits or (self.content_length or 0) > left:
             return
         try:
             async with asyncio.timeout(_DRAIN_SECONDS), aclosing(self.content()) as content:

@@ -72,17 +72,11 @@ def test_a_refusal_names_place_value_and_constraint(name: str, document: dict[st
     assert (error.aws, error.text) == ("InvalidParameterException", text)
 
 
-def test_an_operation_that_models_validation_exception_alone_answers_that() -> None:
-    ecr = load("ecr")
-    alone = [
-        operation
-        for operation in ecr.operations.values()
-        if "InvalidParameterException" not in operation.errors and "ValidationException" in operation.errors
-    ]
+@pytest.mark.parametrize("service", ["ecr", "ecr-public"])
+def test_every_operation_that_has_members_models_the_error_of_a_broken_constraint(service: str) -> None:
+    without = [each for each in load(service).operations.values() if "InvalidParameterException" not in each.errors]
 
-    assert [operation.name for operation in alone] == ["DeleteSigningConfiguration"]
-    # It has no member that could be wrong; an operation of another service that were like it would have.
-    assert read_input(ecr, alone[0], {"any": "thing"}) == {}
+    assert all(not each.members for each in without)
 
 
 @pytest.mark.parametrize("value", [7, ["app"], {"name": "app"}, True])

@@ -183,7 +183,7 @@ async def test_an_exclusion_turns_the_setting_around(pushing: Caller, mutability
 async def test_an_image_and_a_repository_hold_as_much_as_their_limits(
     prepared: Path, database: dict[str, Any], tmp_path: Path
 ) -> None:
-    limits = {"maximum_tags_per_image": 2, "maximum_images_per_repository": 1}
+    limits: dict[str, Any] = {"maximum_tags_per_image": 2, "maximum_images_per_repository": 1}
     async with serving(copy_folder(prepared, tmp_path / "data"), **database, **limits) as server:
         ecr = Caller(server, "ecr")
         await server.create_repository("app")
@@ -247,6 +247,17 @@ async def test_nothing_is_converted(pushing: Caller, image_id: dict[str, str], a
 
     assert [each["imageManifest"] for each in answer["images"]] == ([MANIFEST.decode()] if found else [])
     assert [each["failureCode"] for each in answer["failures"]] == ([] if found else ["ImageNotFound"])
+
+
+async def test_an_answer_holds_so_many_bytes_of_manifests_and_no_more(pushing: Caller) -> None:
+    large = [a_manifest(annotations={"padding": str(number) * 4_000_000}) for number in range(9)]
+    for manifest in large:
+        await put(pushing, manifest)
+    wanted = [{"imageDigest": digest_of(manifest)} for manifest in large]
+    refusal = await pushing.refusal("BatchGetImage", **APP, imageIds=wanted)
+
+    assert refusal.code == "LimitExceededException"
+    assert len((await pushing("BatchGetImage", **APP, imageIds=wanted[:8]))["images"]) == 8
 
 
 @pytest.mark.parametrize("operation", ["BatchGetImage", "BatchDeleteImage"])

@@ -32,8 +32,11 @@ from ecru.oci.digest import Digest, InvalidDigest, parse_digest
 from ecru.oci.names import InvalidTag, parse_tag
 from ecru.policy.arn import Registry
 from ecru.registry import images as registry_images
+from ecru.rules.limits import MEBIBYTE
 
 _PAGE = 100
+_MANIFESTS_BYTES = 32 * MEBIBYTE
+"""Of one answer; a hundred manifests of 4 MiB each would be too much to hold."""
 _REFERRERS_PAGE = 20
 _TAGGED = {"TAGGED": True, "UNTAGGED": False}
 
@@ -107,7 +110,7 @@ def _identifier(digest: str, tag: str | None) -> dict[str, str]:
     return {"image_digest": digest} if tag is None else {"image_digest": digest, "image_tag": tag}
 
 
-@operation("BatchGetImage", resource=named_repository, raises=[RepositoryNotFound])
+@operation("BatchGetImage", resource=named_repository, raises=[RepositoryNotFound, LimitExceeded])
 async def batch_get_image(
     call: Call,
     *,
@@ -152,12 +155,16 @@ def _find_manifests(
     repository = repositories.get(db, registry, name)
     found: list[tuple[ImageId, StoredManifest]] = []
     failures: list[Failure] = []
+    room = _MANIFESTS_BYTES
     for given in given_ids:
         wanted = image_ids.parse(given)
         if isinstance(wanted, Failure):
             failures.append(wanted)
             continue
         image = image_ids.find(db, repository, wanted)
+        room -= 0 if image is None else image.manifest_bytes
+        if room < 0:
+            raise LimitExceeded("bytes of manifests in one answer", _MANIFESTS_BYTES, "; ask for fewer images at a time")
         manifest = None if image is None else images.find_manifest(db, repository.id, digest=image.digest)
         refused = wanted.digest is None and accepted_media_types is not None and manifest is not None
         if manifest is None or (refused and manifest.media_type not in (accepted_media_types or ())):
