@@ -1,7 +1,6 @@
 """Referrers: the images that name another one as their subject."""
 
 import base64
-import binascii
 import json
 from urllib.parse import quote, urlencode
 
@@ -17,8 +16,7 @@ from ecru.oci.media_types import OCI_INDEX
 from ecru.policy.arn import Registry
 
 _PAGE_ENTRIES = 1_000
-_PAGE_BYTES = 4_000_000
-"""A page stays below the limit of a manifest, which clients hold lists of referrers to."""
+"""A page stays below the limit of a manifest too, which clients hold lists of referrers to."""
 
 
 @route("GET", "/v2/{name}/referrers/{digest}", actions=["ecr:BatchGetImage"])
@@ -30,7 +28,7 @@ async def list_referrers(request: Request, call: Call, *, name: str, digest: str
     subject, artifact_type = read_digest(digest), request.first("artifactType")
     after = _position(request.first("after"))
 
-    def load(db: Transaction, registry: Registry) -> list[Referrer]:
+    def load(db: Transaction, registry: Registry) -> tuple[list[Referrer], bool]:
         repository = repositories.get(db, registry, name)
         return images.list_referrers(
             db,
@@ -39,11 +37,10 @@ async def list_referrers(request: Request, call: Call, *, name: str, digest: str
             artifact_types=[] if artifact_type is None else [artifact_type],
             statuses=[images.ACTIVE],
             after=after,
-            limit=_PAGE_ENTRIES + 1,
+            limit=_PAGE_ENTRIES,
         )
 
-    found = await call.deployment.database.read(load, call.registry)
-    page, more = _fit(found)
+    page, more = await call.deployment.database.read_long(load, call.registry)
     headers = {"Content-Type": OCI_INDEX}
     if artifact_type is not None:
         headers["OCI-Filters-Applied"] = "artifactType"
@@ -53,17 +50,6 @@ async def list_referrers(request: Request, call: Call, *, name: str, digest: str
         headers["Link"] = f'<{quote(f"/v2/{name}/referrers/{digest}")}?{urlencode(query)}>; rel="next"'
     document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(each) for each in page]}
     return Answer(200, headers, json.dumps(document).encode())
-
-
-def _fit(found: list[Referrer]) -> tuple[list[Referrer], bool]:
-    """As many as fit into one page, at least one, and whether there are more."""
-    room, page = _PAGE_BYTES, list[Referrer]()
-    for each in found[:_PAGE_ENTRIES]:
-        room -= len(json.dumps(_descriptor(each)))
-        if room < 0 and page:
-            break
-        page.append(each)
-    return page, len(page) < len(found)
 
 
 def _descriptor(referrer: Referrer) -> dict[str, object]:
@@ -88,6 +74,9 @@ def _position(text: str | None) -> int:
     if text is None:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(text))
-    except (ValueError, binascii.Error):
-        raise InvalidParameter("after", "must be taken from the Link of the page before") from None
+        position = int(base64.urlsafe_b64decode(text))
+    except ValueError:
+        position = -1
+    if not 0 <= position < 2**63:  # what an id can be
+        raise InvalidParameter("after", "must be taken from the Link of the page before")
+    return position

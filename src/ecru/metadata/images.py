@@ -341,8 +341,11 @@ def list_referrers(
     statuses: Sequence[str] | None,
     after: int,
     limit: int,
-) -> list[Referrer]:
-    """A page of the images that name a subject, in the order of their push; the subject need not exist.
+    budget_bytes: int = 3_500_000,
+) -> tuple[list[Referrer], bool]:
+    """A page of the images that name a subject, in the order of their push, and whether there are more.
+
+    The subject need not exist. Annotations may be as large as a manifest, so the lengths are read before the texts.
 
     Args:
         db: the transaction.
@@ -352,7 +355,19 @@ def list_referrers(
         statuses: only those of these statuses, or None for all.
         after: the id of the last one of the page before; 0 for the first page.
         limit: how many at most.
+        budget_bytes: how many bytes of annotations at most; one referrer is given in any case.
     """
+    statement = _page((image.c.id, func.length(image.c.annotations)), repository_id, tagged=None, statuses=statuses)
+    statement = statement.where(image.c.subject_digest == subject, image.c.id > after)
+    if artifact_types:
+        statement = statement.where(image.c.artifact_type.in_(artifact_types))
+    found = db.execute(statement.order_by(image.c.id).limit(limit + 1)).all()
+    chosen: list[int] = []
+    for image_id, annotation_bytes in found[:limit]:
+        budget_bytes -= annotation_bytes
+        if budget_bytes < 0 and chosen:
+            break
+        chosen.append(image_id)
     columns = (
         image.c.id,
         image.c.digest,
@@ -361,11 +376,9 @@ def list_referrers(
         image.c.artifact_type,
         image.c.annotations,
     )
-    statement = _page(columns, repository_id, tagged=None, statuses=statuses).where(image.c.subject_digest == subject)
-    if artifact_types:
-        statement = statement.where(image.c.artifact_type.in_(artifact_types))
-    statement = statement.where(image.c.id > after).order_by(image.c.id).limit(limit)
-    return [Referrer(row[0], row[1], row[2], row[3], row[4], json.loads(row[5])) for row in db.execute(statement)]
+    rows = db.execute(select(*columns).where(image.c.id.in_(chosen)).order_by(image.c.id))
+    page = [Referrer(row[0], row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
+    return page, len(chosen) < len(found)
 
 
 # --- deletion -------------------------------------------------------------------------------------------------------

@@ -315,3 +315,16 @@ async def test_a_thousand_referrers_come_in_pages(pushing: httpx.AsyncClient) ->
 
     assert len(found) == len(contents)
     assert set(found) == {digest_of(content) for content in contents}
+
+
+async def test_a_page_of_referrers_stays_below_the_limit_of_a_manifest(pushing: httpx.AsyncClient) -> None:
+    subject = a_descriptor(MANIFEST, media_type=OCI_MANIFEST)
+    contents = [a_manifest(subject=subject, annotations={"large": str(number) * 1_500_000}) for number in range(4)]
+    for content in contents:
+        assert (await push(pushing, digest_of(content), content)).status_code == 201
+    first = await pushing.get(f"/v2/app/referrers/{DIGEST}")
+    second = await pushing.get(first.headers["Link"].partition(">")[0].removeprefix("<"))
+
+    assert len(first.content) < 4_194_304
+    assert digests(first) + digests(second) == [digest_of(content) for content in contents]
+    assert "Link" not in second.headers

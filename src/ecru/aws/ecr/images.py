@@ -340,7 +340,7 @@ def list_images(
     return answer
 
 
-@operation("ListImageReferrers", resource=named_repository, action="ecr:BatchGetImage", raises=[RepositoryNotFound])
+@operation("ListImageReferrers", long=True, resource=named_repository, action="ecr:BatchGetImage", raises=[RepositoryNotFound])
 def list_image_referrers(
     db: Transaction,
     call: Call,
@@ -360,14 +360,14 @@ def list_image_referrers(
     subject, chosen = _read_digest(subject_id["image_digest"]), filter or {}
     question = ["referrers", repository.id, subject, chosen]
     position, limit = parse_token(next_token, question, (int,)), max_results or _REFERRERS_PAGE
-    page = images.list_referrers(
+    page, more = images.list_referrers(
         db,
         repository.id,
         subject,
         artifact_types=chosen.get("artifact_types") or (),
         statuses=_statuses(chosen.get("artifact_status")),
         after=0 if position is None else int(str(position[0])),
-        limit=limit + 1,
+        limit=limit,
     )
     answer: dict[str, object] = {
         "referrers": [
@@ -379,9 +379,9 @@ def list_image_referrers(
                 "annotations": each.annotations,
                 "artifact_status": images.ACTIVE,
             }
-            for each in page[:limit]
+            for each in page
         ]
     }
-    if len(page) > limit:
-        answer["next_token"] = render_token([page[limit - 1].id], question)
+    if more:
+        answer["next_token"] = render_token([page[-1].id], question)
     return answer
