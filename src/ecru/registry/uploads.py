@@ -17,7 +17,8 @@ INVARIANT: whatever an upload has written is found again, by the upload's row wh
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeAlias
 from uuid import uuid4
 
@@ -140,7 +141,7 @@ async def append(
     if length is not None and segment.size_bytes > length:
         await _store(call, session).delete([segment.location])
         raise PartLengthInvalid(*_part_values(session, first_byte, length))
-    expires_at = call.now + call.deployment.upload_expiry
+    expires_at = _after(call).now + call.deployment.upload_expiry
     if not await call.deployment.database.write(uploads.advance, upload, segment, expires_at=expires_at):
         await _store(call, session).delete([segment.location])
         raise InvalidLayerPart(*_part_values(session, first_byte, length))
@@ -210,7 +211,7 @@ async def complete(
         raise
     blob = Stored(location, sum(part.size_bytes for part in parts))
     try:
-        existed = await call.deployment.database.write(_commit, call, session, blob, digest, begun_here=begun_here)
+        existed = await call.deployment.database.write(_commit, _after(call), session, blob, digest, begun_here=begun_here)
     except ApiError:  # any other fault leaves it open whether a row points to the bytes: the end of the upload decides
         await store.delete(made)
         raise
@@ -305,6 +306,11 @@ async def _require_digest(
 def _require_length(session: Session, last: Sequence[Stored], first_byte: int | None, length: int | None) -> None:
     if length is not None and last and last[0].size_bytes != length:
         raise PartLengthInvalid(*_part_values(session, first_byte, length))
+
+
+def _after(call: Call) -> Call:
+    """The call as it is when its body has arrived, which may be hours after it began: periods count from then."""
+    return replace(call, now=datetime.now(UTC))
 
 
 def _nonce() -> str:

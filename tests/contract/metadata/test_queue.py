@@ -231,6 +231,15 @@ async def test_a_job_cannot_be_claimed_before_all_who_asked_for_it_have_committe
     assert await claim(postgresql) is not None
 
 
+async def test_a_job_that_failed_is_not_tried_again_before_all_who_asked_for_it_have_committed(postgresql: Database) -> None:
+    await postgresql.write(queue.enqueue, "scan", run_at=NOW, unique_key="5")
+    await postgresql.write(queue.retry, await claimed(postgresql), run_at=NOW, error="no luck")
+
+    async with holding(postgresql, queue.enqueue, "scan", run_at=NOW, unique_key="5"):
+        assert await claim(postgresql) is None
+    assert await claim(postgresql) is not None
+
+
 async def test_a_run_does_not_end_past_somebody_who_is_asking_for_it(postgresql: Database) -> None:
     await postgresql.write(queue.enqueue, "scan", run_at=NOW, unique_key="5")
     lease = await claimed(postgresql)
