@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, bindparam, delete, exists, select, update
+from sqlalchemy import and_, bindparam, delete, exists, literal, select, update
 
 from ecru.blobs.store import Location
-from ecru.metadata.database import Transaction, upsert
+from ecru.metadata.database import Transaction, upsert, upsert_selected
 from ecru.metadata.repositories import Repository
 from ecru.metadata.tables import blob, collection, discarded, image, image_blob, repository_blob
+from ecru.metadata.types import Utc
 from ecru.oci.digest import Digest
 
 
@@ -170,9 +171,11 @@ def reconsider(db: Transaction, repository_id: int, blob_ids: Sequence[int], *, 
 
 
 def reconsider_all(db: Transaction, repository_id: int, *, due_at: datetime) -> None:
-    """Ask the collector to look at all links of a repository at a time."""
-    links = select(repository_blob.c.blob_id).where(repository_blob.c.repository_id == repository_id)
-    reconsider(db, repository_id, list(db.execute(links).scalars()), due_at=due_at)
+    """Ask the collector to look at all links of a repository at a time; in one statement."""
+    due = literal(due_at, Utc).label("due_at")
+    links = select(repository_blob.c.repository_id, repository_blob.c.blob_id, due)
+    links = links.where(repository_blob.c.repository_id == repository_id).order_by(repository_blob.c.blob_id)
+    upsert_selected(db, collection, links, conflict=("repository_id", "blob_id"), update=("due_at",))
 
 
 def discard(db: Transaction, store: str, locations: Sequence[Location], *, due_at: datetime, kept: Location | None = None) -> None:

@@ -12,9 +12,9 @@ transaction already.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, literal
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ecru.metadata.errors import DatabaseFull, DatabaseUnavailable, SchemaTooNew, SchemaTooOld
@@ -31,6 +31,7 @@ __all__ = [
     "open_database",
     "parse_url",
     "upsert",
+    "upsert_selected",
 ]
 
 Transaction: TypeAlias = Connection
@@ -128,11 +129,30 @@ def upsert(
         where: the condition of that index, if it is a partial one.
         update: the columns that an existing row takes from ``values``; without any it stays, and the answer is False.
     """
-    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(table).values(dict(values))
+    statement = _insert(db, table).values(dict(values))
     if update:
         taken = {name: statement.excluded[name] for name in update}
         statement = statement.on_conflict_do_update(index_elements=conflict, index_where=where, set_=taken)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=conflict, index_where=where)
     return db.execute(statement.returning(literal(1))).first() is not None
+
+
+def upsert_selected(db: Transaction, table: Table, rows: Select[Any], *, conflict: Sequence[str], update: Sequence[str]) -> None:
+    """Insert the rows that a query selects, or update those that are there already, in one statement.
+
+    Args:
+        db: the transaction.
+        table: where.
+        rows: values labelled by columns, in the order in which rows are locked; with a condition, since SQLite would read the
+            conflict's ON as that of a join (https://www.sqlite.org/lang_upsert.html#parsing_ambiguity).
+        conflict: the columns of the unique index that decides whether a row is there.
+        update: the columns that an existing row takes.
+    """
+    statement = _insert(db, table).from_select([column.name for column in rows.selected_columns], rows)
+    taken = {name: statement.excluded[name] for name in update}
+    db.execute(statement.on_conflict_do_update(index_elements=conflict, set_=taken))
+
+
+def _insert(db: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return (postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert)(table)

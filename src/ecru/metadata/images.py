@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, insert, literal, null, or_, select, update
 
 from ecru.metadata.database import Transaction, upsert
-from ecru.metadata.tables import image, image_blob, image_child, image_label, tag, tag_event
+from ecru.metadata.tables import image, image_blob, image_child, image_label, repository, tag, tag_event
 from ecru.metadata.types import Text, Utc
 from ecru.oci.digest import Digest
 from ecru.oci.names import Tag
@@ -140,12 +140,6 @@ def find_tagged(db: Transaction, repository_id: int, name: str) -> Image | None:
     return None if row is None else Image(*row)
 
 
-def count(db: Transaction, repository_id: int) -> int:
-    """How many living images a repository has."""
-    statement = select(func.count()).select_from(image).where(image.c.repository_id == repository_id, _ALIVE)
-    return int(db.execute(statement).scalar_one())
-
-
 def create(
     db: Transaction,
     repository_id: int,
@@ -155,7 +149,8 @@ def create(
     child_ids: Sequence[int],
     now: datetime,
 ) -> int:
-    """Insert an image with what it needs; the caller has looked that all of it is there and locked it."""
+    """Insert an image with what it needs; the caller has looked that all of it is there and locked it and the repository."""
+    _add_to_count(db, repository_id, 1)
     image_id = db.execute(
         insert(image)
         .values(
@@ -395,8 +390,9 @@ def list_parents(db: Transaction, image_id: int) -> list[Digest]:
     return list(db.execute(statement).scalars())
 
 
-def bury(db: Transaction, image_id: int, *, by: str, now: datetime, purge_at: datetime) -> None:
+def bury(db: Transaction, repository_id: int, image_id: int, *, by: str, now: datetime, purge_at: datetime) -> None:
     """Make an image a tombstone; its tags must be gone. What it needs stays until ``purge_at``."""
+    _add_to_count(db, repository_id, -1)
     db.execute(delete(image_label).where(image_label.c.image_id == image_id))
     db.execute(update(image).where(image.c.id == image_id).values(deleted_at=now, deleted_by=by, purge_at=purge_at))
 
@@ -414,6 +410,12 @@ def bury_all(db: Transaction, repository_id: int, *, by: str, now: datetime, pur
     db.execute(delete(tag).where(tag.c.repository_id == repository_id))
     db.execute(delete(image_label).where(image_label.c.image_id.in_(select(image.c.id).where(mine))))
     db.execute(update(image).where(mine).values(deleted_at=now, deleted_by=by, purge_at=purge_at))
+    db.execute(update(repository).where(repository.c.id == repository_id).values(images=0))
+
+
+def _add_to_count(db: Transaction, repository_id: int, number: int) -> None:
+    """Keep the number of living images of a repository, which must be locked for change."""
+    db.execute(update(repository).where(repository.c.id == repository_id).values(images=repository.c.images + number))
 
 
 def purge(db: Transaction, *, now: datetime, limit: int) -> tuple[int, set[tuple[int, int]]]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, update
 
 from ecru.errors import LimitExceeded, RepositoryAlreadyExists, RepositoryNotFound
 from ecru.metadata.database import Transaction
-from ecru.metadata.tables import image, repository, resource_tag
+from ecru.metadata.tables import repository, resource_tag
 from ecru.oci.names import RepositoryName
 from ecru.policy.arn import Arn, Registry, repository_arn
 from ecru.rules.mutability import ExclusionFilter, Mutability
@@ -28,6 +28,8 @@ class Repository:
     scan_on_push: bool
     store: str
     key_id: str
+    images: int
+    """How many living images it has; right as long as the repository is locked."""
     created_at: datetime
 
     @property
@@ -46,6 +48,7 @@ _COLUMNS = (
     repository.c.scan_on_push,
     repository.c.store,
     repository.c.key_id,
+    repository.c.images,
     repository.c.created_at,
 )
 _FIND = select(*_COLUMNS).where(
@@ -54,12 +57,12 @@ _FIND = select(*_COLUMNS).where(
     repository.c.name == bindparam("name"),
     repository.c.deleted_at.is_(None),
 )
-_FIND_TO_CHANGE = _FIND.with_for_update()
+_FIND_TO_CHANGE = _FIND.with_for_update(key_share=True)
 _FIND_TO_ADD = _FIND.with_for_update(read=True)
 
 
 def _read(row: Sequence[Any]) -> Repository:
-    key, account_id, region, name, mutability, filters, scan_on_push, store, key_id, created_at = row
+    key, account_id, region, name, mutability, filters, scan_on_push, store, key_id, images, created_at = row
     return Repository(
         id=key,
         registry=Registry(account_id, region),
@@ -69,6 +72,7 @@ def _read(row: Sequence[Any]) -> Repository:
         scan_on_push=scan_on_push,
         store=store,
         key_id=key_id,
+        images=images,
         created_at=created_at,
     )
 
@@ -151,6 +155,7 @@ def create(
             scan_on_push=scan_on_push,
             store=store,
             key_id=key_id,
+            images=0,
             created_at=now,
         )
     )
@@ -166,12 +171,6 @@ def set_mutability(
         .where(repository.c.id == target.id)
         .values(mutability=mutability, exclusion_filters=json.dumps([each.filter for each in exclusion_filters]))
     )
-
-
-def has_images(db: Transaction, target: Repository) -> bool:
-    """Tell whether any living image is in a repository; blobs do not count."""
-    alive = exists().where(image.c.repository_id == target.id, image.c.deleted_at.is_(None))
-    return bool(db.execute(select(alive)).scalar())
 
 
 def delete_row(db: Transaction, target: Repository, *, by: str, now: datetime) -> None:

@@ -100,6 +100,7 @@ repository = Table(
     Column("scan_on_push", Boolean, nullable=False),
     Column("store", Text(64), nullable=False, comment="where its blobs go: part of their identity"),
     Column("key_id", Text(256), nullable=False, comment="the encryption key of its blobs; empty for none of its own"),
+    Column("images", Integer, nullable=False, comment="how many living images it has, so that none have to be counted"),
     Column("created_at", Utc, nullable=False),
     Column("deleted_at", Utc),
     Column("deleted_by", Text(2048)),

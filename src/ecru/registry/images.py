@@ -1,7 +1,9 @@
 """Images of a repository: pushed, pulled and deleted, whichever door they come through."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Concatenate, ParamSpec, TypeVar
 
 from ecru.blobs.store import BlobStoreError
 from ecru.call import Call
@@ -36,8 +38,13 @@ from ecru.policy.arn import Registry
 from ecru.rules.labels import select_indexed
 from ecru.rules.mutability import is_protected
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 _CONFIG_LIMIT_BYTES = 1024 * 1024
 """A config above this size is stored like any other; its labels are not indexed."""
+_INLINE_BYTES = 64 * 1024
+"""Up to this size a document is read in less time than it costs to change the thread; one of 4 MiB can take a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,10 @@ async def push(
     """
     if len(content) > MANIFEST_SIZE_LIMIT:
         raise ManifestTooLarge(MANIFEST_SIZE_LIMIT)
-    computed = digest_of(content, "sha256" if digest is None else algorithm_of(digest))
+    computed = await _apart(digest_of, content, "sha256" if digest is None else algorithm_of(digest))
     if digest is not None and digest != computed:
         raise ImageDigestDoesNotMatch(digest, computed)
-    manifest = _parse(content, declared_type)
+    manifest = await _apart(_parse, content, declared_type)
     labels, left_out = select_indexed(manifest.annotations, await _read_labels(call, registry, name, manifest))
     new = NewImage(
         digest=computed,
@@ -104,6 +111,13 @@ async def push(
         text = f"{left_out} annotations or labels are too long or too many to find this image by; they are stored with it"
         return replace(pushed, warning=text)
     return pushed
+
+
+async def _apart(read: Callable[Concatenate[bytes, _P], _T], content: bytes, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Read a document; a large one in a thread, since others wait."""
+    if len(content) <= _INLINE_BYTES:
+        return read(content, *args, **kwargs)
+    return await asyncio.to_thread(read, content, *args, **kwargs)
 
 
 def _parse(content: bytes, declared_type: str | None) -> Manifest:
@@ -132,13 +146,13 @@ async def _read_labels(call: Call, registry: Registry, name: str, manifest: Mani
         pieces = [piece async for piece in call.deployment.stores[repository.store].read(blob.location)]
     except BlobStoreError:
         return {}  # the push is no worse for it; a pull will say what is wrong with the blob
-    return parse_config_labels(b"".join(pieces))
+    return await _apart(parse_config_labels, b"".join(pieces))
 
 
 def _put(
     db: Transaction, call: Call, registry: Registry, name: str, manifest: Manifest, new: NewImage, tags: Sequence[Tag]
 ) -> Pushed:
-    repository = repositories.get(db, registry, name, lock="add")
+    repository = repositories.get(db, registry, name, lock="change")
     existing = images.find(db, repository.id, new.digest, lock=True)
     image_id = _create(db, call, repository, manifest, new) if existing is None else existing.id
     moved = [_set_tag(db, call, repository, each, image_id, new.digest) for each in tags]
@@ -157,7 +171,7 @@ def _create(db: Transaction, call: Call, repository: Repository, manifest: Manif
     if missing := [digest for digest in manifest.needed_images if digest not in children]:
         raise ReferencedImagesNotFound(missing, repository.name, registry_id)
     most = call.deployment.limits.images_per_repository
-    if images.count(db, repository.id) >= most:
+    if repository.images >= most:
         raise LimitExceeded("images per repository", most, f" in the repository '{repository.name}'")
     if manifest.is_index:
         new = new.with_size(max((child.size_bytes for child in children.values()), default=0))
@@ -226,5 +240,5 @@ def delete(db: Transaction, call: Call, repository: Repository, image: Image) ->
     for tag in tags:
         remove_tag(db, call, repository, tag, image)
     purge_at = call.now + call.deployment.deleted_image_retention
-    images.bury(db, image.id, by=call.principal.arn, now=call.now, purge_at=purge_at)
+    images.bury(db, repository.id, image.id, by=call.principal.arn, now=call.now, purge_at=purge_at)
     return tags

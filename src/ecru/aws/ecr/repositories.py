@@ -180,7 +180,7 @@ def delete_repository(
     https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DeleteRepository.html
     """
     repository = repositories.get(db, call.in_registry(registry_id), repository_name, lock="change")
-    if not force and repositories.has_images(db, repository):
+    if repository.images and not force:
         raise RepositoryNotEmpty(repository.name, repository.registry.id)
     described = describe(call, repository)
     by, now, deployment = call.principal.arn, call.now, call.deployment

@@ -125,6 +125,7 @@ def upgrade() -> None:
         sa.Column(
             "key_id", types.Text(length=256), nullable=False, comment="the encryption key of its blobs; empty for none of its own"
         ),
+        sa.Column("images", sa.Integer(), nullable=False, comment="how many living images it has, so that none have to be counted"),
         sa.Column("created_at", types.Utc(), nullable=False),
         sa.Column("deleted_at", types.Utc(), nullable=True),
         sa.Column("deleted_by", types.Text(length=2048), nullable=True),
