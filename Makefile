@@ -1,5 +1,7 @@
 # make serve      start ecru on 127.0.0.1:5050; needs Python 3.11 with venv, nothing else
 # make test       run the tests; what lacks a peer is skipped by name (TESTS=tests/unit for some of them)
+# make soak       kill servers under load, KILLS=2000 times on each database (SEED=… repeats a run)
+# make memory     push 20 layers of LAYER_MEGABYTES=500 at once, to a folder and to an object store
 # make check      format, lint, types
 # make fix        repair what can be repaired
 # make reference  write the pages of docs/reference from what the code declares
@@ -13,7 +15,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check --require-virtualenv
 COMPILE = .venv/bin/uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: serve test check fix reference peers lock clean
+.PHONY: serve test soak memory check fix reference peers lock clean
 .DELETE_ON_ERROR:
 
 serve: .venv/runtime
@@ -21,6 +23,14 @@ serve: .venv/runtime
 
 test: .venv/dev
 	.venv/bin/pytest --numprocesses auto --dist loadfile $(TESTS)
+
+soak: export KILLS ?= 2000
+soak: .venv/dev
+	.venv/bin/pytest --capture=no tests/durability/test_killed_servers.py
+
+memory: export LAYER_MEGABYTES ?= 500
+memory: .venv/dev
+	.venv/bin/pytest --capture=no tests/durability/test_memory.py
 
 check: .venv/dev
 	.venv/bin/ruff format --check

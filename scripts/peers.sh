@@ -80,6 +80,7 @@ strace --version | head --lines=1
 .peers/bin/aws --version
 echo "crane $(.peers/bin/crane version)"
 echo "oras $(.peers/bin/oras version | head --lines=1)"
+echo "helm $(.peers/bin/helm version --short)"
 echo "regctl $(.peers/bin/regctl version | head --lines=1)"
 .peers/bin/versitygw --version | head --lines=2
 /usr/lib/postgresql/*/bin/postgres --version

@@ -13,6 +13,7 @@ _NAMES = {
     "buildah",
     "conformance-legacy",
     "crane",
+    "helm",
     "oras",
     "podman",
     "postgres",

@@ -6,7 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -100,10 +100,12 @@ def start(
     port: int | None = None,
     verify: ssl.SSLContext | None = None,
     command: Sequence[str | Path] = ECRU,
+    until: Callable[[Program], bool] = Program.answers,
 ) -> Program:
     """Start a server on the data folder ``data`` of a folder, and wait until it answers; the caller stops it.
 
-    ``command`` is what to run instead of ``ecru`` itself, with the arguments that ``ecru`` would get.
+    ``command`` is what to run instead of ``ecru`` itself, with the arguments that ``ecru`` would get. ``until`` says what else to
+    wait for.
     """
     port = port or free_port()
     folder.mkdir(exist_ok=True)
@@ -131,10 +133,9 @@ def start(
         )
     program = Program(process, f"{'https' if verify else 'http'}://{address}", folder, verify or False)
     try:
-        wait_for(program.answers, f"ecru to answer on {address}")
+        wait_for(lambda: until(program), f"ecru to answer on {address}")
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        program.kill()
         raise
     return program
 

@@ -85,12 +85,14 @@ class PostgresqlServer:
         self._run("pg_ctl", "start", "--wait", "--silent", f"--pgdata={self._data}", f"--log={log}", f"--options={self._options}")
 
     def stop(self) -> None:
-        """Stop it at once."""
-        self._run("pg_ctl", "stop", "--wait", "--silent", f"--pgdata={self._data}", "--mode=immediate")
+        """Stop it at once, if it runs."""
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "stop", "--wait", "--silent", f"--pgdata={self._data}", "--mode=immediate")
 
     def kill(self) -> None:
         """End all its processes where they stand."""
-        postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
+        locks = (self._data / "postmaster.pid", self._folder / f".s.PGSQL.{self.port}.lock")
+        postmaster = int(locks[0].read_text().split()[0])
         children = [
             int(child) for file in Path(f"/proc/{postmaster}/task").glob("*/children") for child in file.read_text().split()
         ]
@@ -98,6 +100,9 @@ class PostgresqlServer:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         wait_for(lambda: not any(is_running(process) for process in (postmaster, *children)), "PostgreSQL to be gone")
+        # Until somebody has reaped it, a new one would take it for alive.
+        for lock in locks:
+            lock.unlink()
 
     @property
     def _data(self) -> Path:

@@ -22,7 +22,7 @@ from ecru.access.keys import KeyRing, parse_key_ring
 from ecru.aws.dispatch import Aws
 from ecru.blobs.hashing import Hashing
 from ecru.blobs.opening import Keys, open_blobs
-from ecru.blobs.store import BlobStore
+from ecru.blobs.store import BlobStore, StoreFull
 from ecru.call import Deployment
 from ecru.distribution.downloads import Downloads
 from ecru.distribution.routes import Distribution
@@ -141,6 +141,18 @@ def open_store(settings: Settings) -> BlobStore:
     return open_blobs(settings.blobs, keys=keys)
 
 
+async def check_store(store: BlobStore) -> None:
+    """Look whether a store can be used; one that is full can: for pulls, and for deleting what it is full of.
+
+    Raises:
+        StoreUnavailable: it cannot.
+    """
+    try:
+        await store.check()
+    except StoreFull as full:
+        log.warning("no space is left for blobs", reason=str(full))
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         repositories_per_registry=settings.maximum_repositories,
@@ -215,7 +227,7 @@ class Readiness:
         return self._ready
 
     async def _look(self) -> bool:
-        checks = [self._deployment.database.check(), *(store.check() for store in self._deployment.stores.values())]
+        checks = [self._deployment.database.check(), *(check_store(store) for store in self._deployment.stores.values())]
         try:
             await asyncio.wait_for(asyncio.gather(*checks), CHECK_SECONDS)
         except Exception as failed:  # noqa: BLE001 - whatever it is, we are not ready

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from ecru.access.authorize import require
 from ecru.access.keys import KeyRing
@@ -15,6 +16,9 @@ from ecru.metadata.pulls import PullTimes
 from ecru.policy.arn import Arn, InvalidArn, Region, Registry, parse_account_id
 from ecru.rules.hosts import registry_host
 from ecru.rules.limits import Limits
+
+_READING: Final = timedelta(minutes=5)
+"""What a reader may take between reading a row and opening or signing its location, with clocks that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Deployment:
     url_lifetime: timedelta
     redirect_to_store: bool
     """Whether blobs of an object store are answered with a signed URL of the store, or passed through."""
+
+    @property
+    def reading_time(self) -> timedelta:
+        """How long bytes may still be asked for after the last row that pointed to them went."""
+        return self.url_lifetime + _READING
 
 
 @dataclass(frozen=True, slots=True)

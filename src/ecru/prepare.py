@@ -12,7 +12,7 @@ from typing import Final
 
 from ecru.access.bootstrap import Credentials, ensure_root, new_credentials, reseal
 from ecru.access.keys import InvalidServerKey, new_server_key
-from ecru.app import open_store, own_server_key_file, read_key_ring
+from ecru.app import check_store, open_store, own_server_key_file, read_key_ring
 from ecru.blobs.opening import InvalidStoreUrl
 from ecru.blobs.store import StoreUnavailable
 from ecru.metadata import schema
@@ -65,7 +65,7 @@ async def prepare(settings: Settings, *, now: datetime) -> Preparation:
     async with AsyncExitStack() as stack:
         store = open_store(settings)
         stack.push_async_callback(store.close)
-        await store.check()
+        await check_store(store)
         database = open_database(settings.database)
         stack.push_async_callback(database.close)
         made = await database.write(ensure_root, keys, settings.account, given=given, make=lambda: _kept_credentials(file), now=now)

@@ -49,7 +49,7 @@ from granian.server.mp import MPServer
 from ecru.private_files import make_private_folder
 from ecru.settings import MetricsAccess, Settings
 from ecru.telemetry import logs
-from ecru.telemetry.gathering import gather_in
+from ecru.telemetry.gathering import folder_in_memory, gather_in, stop_gathering
 
 if TYPE_CHECKING:
     from ecru.prepare import Preparation
@@ -88,7 +88,7 @@ def serve(settings: Settings, *, announce: "Callable[[Preparation], None]") -> N
         address = _free_address(settings.host, settings.port)
         tls = _readable_tls(settings)
         if settings.metrics is not MetricsAccess.OFF:
-            gather_in(settings.data / "run" / "metrics")
+            gather_in(folder_in_memory(settings.data) or settings.data / "run" / "metrics")
         # Brings in all that the children need, prometheus_client included, which decides there and then where it counts.
         from ecru import workers  # noqa: PLC0415
 
@@ -117,6 +117,7 @@ def serve(settings: Settings, *, announce: "Callable[[Preparation], None]") -> N
         gc.collect()
         gc.freeze()
         server.serve(target_loader=partial(workers.load_app, settings, os.getpid()), wrap_loader=False)
+        stop_gathering()
         log.info("stopped")
 
 

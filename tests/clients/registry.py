@@ -7,12 +7,13 @@ import os
 import re
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import boto3
@@ -25,6 +26,9 @@ from tests.peers import peer
 from tests.programs import Program
 from tests.servers import wait_for
 
+Api: TypeAlias = Any
+"""A client of boto3, which makes its classes at run time."""
+
 REGION = "us-east-1"
 _numbers = itertools.count(1)
 
@@ -35,8 +39,8 @@ class Seen:
 
     method: str
     path: str
+    """Below the repository's."""
     status: int
-    client: str
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Registry:
         trust = {} if self.certificate_authority is None else {"AWS_CA_BUNDLE": str(self.certificate_authority)}
         return {**self.credentials, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.url, **trust}
 
-    def api(self, service: str = "ecr") -> Any:  # noqa: ANN401  boto3 makes its classes at run time
+    def api(self, service: str = "ecr") -> Api:
         """A client of one of AWS's services."""
         session = boto3.Session(
             aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
@@ -81,7 +85,7 @@ class Registry:
         return session.client(service, endpoint_url=self.url, verify=verify, config=once)
 
     @cached_property
-    def ecr(self) -> Any:  # noqa: ANN401  the same
+    def ecr(self) -> Api:
         """A client of the ECR API, for what a test needs beside the client it is about."""
         return self.api()
 
@@ -126,15 +130,24 @@ class Registry:
         with self.http() as http:
             push(http, repository, image, *tags)
 
+    def push_all(self, repository: str, manifests: Sequence[Made]) -> None:
+        """Push manifests by digest, several at once; what they need is there."""
+
+        def push_share(share: Sequence[Made]) -> None:
+            with self.http() as http:
+                for made in share:
+                    put_manifest(http, repository, made.digest, made)
+
+        clients = 8
+        with ThreadPoolExecutor(clients) as threads:
+            list(threads.map(push_share, [manifests[number::clients] for number in range(clients)]))
+
     def seen(self, repository: str) -> list[Seen]:
         """The requests so far for a repository; each worker writes its lines a little after its answers."""
-        lines = [json.loads(line) for line in self.program.log.splitlines() if '"event": "request"' in line]
         below = f"/v2/{repository}/"
-        return [
-            Seen(line["method"], line["path"].removeprefix(below), line["status"], line.get("user_agent") or "")
-            for line in lines
-            if line["path"].startswith(below)
-        ]
+        begun = f'"path": "{below}'
+        lines = [json.loads(line) for line in self.program.log.splitlines() if begun in line and '"event": "request"' in line]
+        return [Seen(line["method"], line["path"].removeprefix(below), line["status"]) for line in lines]
 
     def wait_to_see(self, repository: str, method: str, path: str, status: int) -> None:
         """Wait until such a request for a path below the repository has had that answer."""
@@ -192,14 +205,13 @@ def running_registry(
 ) -> Iterator[Registry]:
     """Start a registry; when it has stopped, nothing may have failed in it that it did not expect."""
     trust = None if certificate_authority is None else ssl.create_default_context(cafile=certificate_authority)
-    program = programs.start(folder, *arguments, environment=environment, verify=trust)
+    registry = Registry(programs.start(folder, *arguments, environment=environment, verify=trust), certificate_authority)
     try:
-        yield Registry(program, certificate_authority)
-        assert program.stop() == 0
-        assert_nothing_failed(program)
+        yield registry
+        assert registry.program.stop() == 0
+        assert_nothing_failed(registry.program)
     finally:
-        if program.process.poll() is None:
-            program.kill()
+        registry.program.kill()
 
 
 def assert_nothing_failed(program: Program) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ecru.oci.digest import digest_of
 from tests.clients.certificates import issue_certificate
 from tests.clients.conformance import run_legacy_suite
 from tests.clients.images import an_artifact, an_image, an_image_for, noise, read_layout, with_layers, write_layout
@@ -15,9 +16,10 @@ from tests.servers import Bucket, PostgresqlServer
 
 STORAGE = ["sqlite+folder", "postgresql+folder", "postgresql+s3"]
 TRANSPORT = ["plain", "tls"]
+KINDS = [*(f"{storage}+{transport}" for storage in STORAGE for transport in TRANSPORT), "sqlite+s3-proxied+plain"]
 
 
-@pytest.fixture(scope="module", params=[f"{storage}+{transport}" for storage in STORAGE for transport in TRANSPORT])
+@pytest.fixture(scope="module", params=KINDS)
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry of each kind."""
     database, blobs, transport = request.param.split("+")
@@ -28,7 +30,9 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         server: PostgresqlServer = request.getfixturevalue("postgresql_server")
         server.execute(f'CREATE DATABASE "{name}"')
         arguments += ["--database", server.url(name)]
-    if blobs == "s3":
+    if blobs == "s3-proxied":
+        arguments += ["--blob-delivery", "proxy"]
+    if blobs != "folder":
         bucket: Bucket = replace(request.getfixturevalue("s3_server"), name=name)
         bucket.client().create_bucket(Bucket=name)
         arguments += ["--blobs", bucket.url()]
@@ -98,6 +102,28 @@ def test_a_layer_in_chunks_is_put_together(registry: Registry, home: Home, repos
     registry.push(repository, image, "1")
 
     assert "PASS" in crane("validate", "--remote", f"{registry.host}/{repository}:1")
+
+
+def test_a_blob_comes_from_the_bucket_or_from_the_registry(
+    registry: Registry, repository: str, request: pytest.FixtureRequest
+) -> None:
+    image = an_image("delivered")
+    registry.push(repository, image, "1")
+    layer = max(image.blobs, key=len)
+    path = f"/v2/{repository}/blobs/{digest_of(layer)}"
+
+    with registry.http() as http:
+        first = http.get(path)
+        # A client sends no credentials to where it is sent.
+        url, headers = (first.headers["location"], {"Authorization": ""}) if first.is_redirect else (path, {})
+        whole = http.get(url, headers=headers)
+        ranged = http.get(url, headers=headers | {"Range": "bytes=5-9"})
+
+    assert first.status_code == (307 if "+s3+" in request.node.callspec.params["registry"] else 200)
+    assert first.headers["docker-content-digest"] == digest_of(layer)
+    assert (whole.status_code, whole.content) == (200, layer)
+    assert (ranged.status_code, ranged.content) == (206, layer[5:10])
+    assert ranged.headers["content-range"] == f"bytes 5-9/{len(layer)}"
 
 
 def test_a_layer_through_the_api_is_pulled_through_its_url(registry: Registry, repository: str) -> None:

@@ -2,9 +2,9 @@
 
 import http.client
 import json
-import os
 import socket
 import sqlite3
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,13 +22,15 @@ from ecru.oci.digest import digest_of
 from ecru.oci.manifest import MANIFEST_SIZE_LIMIT
 from ecru.oci.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from tests import programs
-from tests.clients.images import Made, an_artifact, an_image, noise, with_layers
+from tests.clients.images import Made, an_artifact, an_image, noise
 from tests.clients.registry import Registry, assert_nothing_failed, push, push_blob, put_manifest, running_registry
-from tests.making import a_descriptor, a_manifest, an_index
+from tests.making import an_index
 from tests.servers import wait_for
 
 CONTENT = noise("raw", 1_000_000)
 DIGEST = digest_of(CONTENT)
+# More than a store gathers before it begins to write.
+LARGE = noise("large", 4_000_000)
 
 
 class Connection:
@@ -70,8 +73,12 @@ class Connection:
         return self._socket.recv(size)
 
     def close(self) -> None:
-        """Break it off: whatever was not read is thrown away, and the other side is told at once."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        """End it; what was sent arrives."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Break it off: what was sent and has not been read may be lost, and the other side is told at once."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
 
@@ -109,39 +116,51 @@ def received(registry: Registry, upload: str) -> int:
     return int(status.headers["range"].removeprefix("0-")) + 1
 
 
-def finish(registry: Registry, upload: str, first: int) -> None:
+def finish(registry: Registry, upload: str, first: int, content: bytes = CONTENT) -> None:
     """Send what is missing of the content, close the upload, and see that the blob is the content."""
     with registry.http() as client:
-        chunk = {"Content-Range": f"{first}-{len(CONTENT) - 1}"}
-        assert client.patch(upload, content=CONTENT[first:], headers=chunk).status_code == 202
-        closed = client.put(upload, params={"digest": DIGEST})
+        chunk = {"Content-Range": f"{first}-{len(content) - 1}"}
+        assert client.patch(upload, content=content[first:], headers=chunk).status_code == 202
+        closed = client.put(upload, params={"digest": digest_of(content)})
         assert closed.status_code == 201, closed.text
-        assert client.get(closed.headers["location"]).content == CONTENT
+        assert client.get(closed.headers["location"]).content == content
 
 
 # --- bodies that are broken off -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("framing", ["Content-Length", "Transfer-Encoding"])
-def test_an_upload_goes_on_where_its_connection_was_killed(registry: Registry, repository: str, framing: str) -> None:
+def test_an_upload_goes_on_where_its_connection_ended(registry: Registry, repository: str, framing: str) -> None:
     upload, sent = begin_upload(registry, repository), 300_000
     with connected(registry) as connection:
         if framing == "Content-Length":
             connection.begin("PATCH", upload, {"Content-Length": str(len(CONTENT))}, body=CONTENT[:sent])
         else:
-            connection.begin("PATCH", upload, {"Transfer-Encoding": "chunked"}, body=b"%x\r\n" % len(CONTENT) + CONTENT[:sent])
-        wait_for(lambda: is_writing(registry, upload), "the registry to write")
+            connection.begin("PATCH", upload, {framing: "chunked"}, body=b"%x\r\n" % sent + CONTENT[:sent] + b"\r\n")
 
-    wait_for(lambda: received(registry, upload) > 1, "what has arrived to be kept")
+    # All that was sent before the end has arrived.
+    wait_for(lambda: received(registry, upload) == sent, "what has arrived to be kept")
+    finish(registry, upload, sent)
+
+
+def test_an_upload_goes_on_where_its_connection_was_reset(registry: Registry, repository: str) -> None:
+    upload = begin_upload(registry, repository)
+    with connected(registry) as connection:
+        connection.ask("PATCH", upload, {"Content-Range": "0-99999"}, body=LARGE[:100_000])
+        connection.begin("PATCH", upload, {"Content-Length": "3900000"}, body=LARGE[100_000:3_000_000])
+        wait_for(lambda: is_receiving(registry, upload), "the registry to read")
+        connection.reset()
+
+    wait_for(lambda: not is_receiving(registry, upload), "the registry to notice")
     there = received(registry, upload)
-    assert there <= sent
-    finish(registry, upload, there)
+    assert 100_000 < there <= 3_000_000
+    finish(registry, upload, there, LARGE)
 
 
-def is_writing(registry: Registry, upload: str) -> bool:
-    """Whether bytes of an upload lie in the folder, with no row that tells of them."""
+def is_receiving(registry: Registry, upload: str) -> bool:
+    """Whether bytes of an upload are being written."""
     folder = registry.program.folder / "data" / "blobs" / upload[-2:]
-    return any(file.name.startswith(upload.rsplit("/", 1)[1]) and file.stat().st_size for file in files_below(folder))
+    return any(".half." in file.name and file.name.startswith(upload.rsplit("/", 1)[1]) for file in files_below(folder))
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -156,9 +175,10 @@ def test_a_chunk_that_is_sent_again_is_refused(registry: Registry, repository: s
     chunk = {"Content-Range": "0-99999"}
     connection.ask("PATCH", upload, chunk, body=CONTENT[:100_000])
 
-    status, headers, _ = connection.ask("PATCH", upload, chunk, body=CONTENT[:100_000])
+    again, _, _ = connection.ask("PATCH", upload, chunk, body=CONTENT[:100_000])
 
-    assert status == 416
+    status, headers, _ = connection.ask("GET", upload)
+    assert (again, status) == (416, 204)
     assert (headers["range"], headers["location"]) == ("0-99999", upload)
     finish(registry, upload, 100_000)
 
@@ -295,11 +315,11 @@ def test_fifty_clients_push_one_blob_at_once_and_one_copy_stays(own: Registry) -
 def test_of_two_bodies_for_one_upload_one_counts(registry: Registry, repository: str) -> None:
     upload = begin_upload(registry, repository)
     with connected(registry) as slow, connected(registry) as quick:
-        slow.begin("PATCH", upload, {"Content-Length": "500000"}, body=b"x" * 250_000)
-        wait_for(lambda: is_writing(registry, upload), "the slow one to be read")
+        slow.begin("PATCH", upload, {"Content-Length": "3000001"}, body=b"x" * 3_000_000)
+        wait_for(lambda: is_receiving(registry, upload), "the slow one to be read")
 
         quick_status, headers, _ = quick.ask("PATCH", upload, body=CONTENT[:500_000])
-        slow.send(b"x" * 250_000)
+        slow.send(b"x")
         slow_status, _, refused = slow.answer()
 
     assert (quick_status, headers["range"]) == (202, "0-499999")
@@ -368,7 +388,7 @@ def test_clients_that_leave_in_the_middle_of_a_blob_leave_nothing_open(own: Regi
         assert connection.read(12) == (b"HTTP/1.1 206" if headers else b"HTTP/1.1 200")
 
     for connection in connections:
-        connection.close()
+        connection.reset()
 
     wait_for(lambda: open_files(own.program) <= before, "the files and sockets to be closed")
     assert own.program.get("/healthz").is_success
@@ -381,7 +401,7 @@ def open_files(program: programs.Program) -> int:
     for process in program.children():
         for descriptor in Path(f"/proc/{process}/fd").glob("*"):
             try:
-                target = os.readlink(descriptor)
+                target = str(descriptor.readlink())
             except FileNotFoundError:
                 continue
             count += target.startswith((blobs, "socket:"))
@@ -663,8 +683,7 @@ def test_an_index_may_list_a_thousand_images(registry: Registry, repository: str
     document = json.loads(base.content)
     contents = [json.dumps(document | {"annotations": {"number": str(number)}}).encode() for number in range(1000)]
     children = [replace(base, content=content) for content in contents]
-    for child in children:
-        put_manifest(http_client, repository, child.digest, child)
+    registry.push_all(repository, children)
     index = Made(an_index(*(child.descriptor for child in children)), OCI_INDEX)
 
     put_manifest(http_client, repository, "many", index)
@@ -682,17 +701,15 @@ def test_lists_longer_than_a_page_are_followed_to_their_end(registry: Registry, 
     for blob in note.blobs:
         push_blob(http_client, repository, blob)
     document = json.loads(note.content)
-    digests = set()
-    for number in range(1010):
-        referrer = replace(note, content=json.dumps(document | {"annotations": {"number": str(number)}}).encode())
-        put_manifest(http_client, repository, referrer.digest, referrer)
-        digests.add(referrer.digest)
+    contents = [json.dumps(document | {"annotations": {"number": str(number)}}).encode() for number in range(1010)]
+    referrers = [replace(note, content=content) for content in contents]
+    registry.push_all(repository, referrers)
 
     listed = [
         each["digest"] for page in pages(http_client, f"/v2/{repository}/referrers/{subject.digest}") for each in page["manifests"]
     ]
 
-    assert Counter(listed) == Counter(digests)
+    assert Counter(listed) == Counter(referrer.digest for referrer in referrers)
 
 
 def test_tags_are_listed_in_byte_order_over_all_pages(registry: Registry, repository: str, http_client: httpx.Client) -> None:
@@ -713,7 +730,7 @@ def test_tags_are_listed_in_byte_order_over_all_pages(registry: Registry, reposi
         assert listed == tags
 
 
-def pages(client: httpx.Client, path: str) -> Iterator[dict[str, list[str] | list[dict[str, str]]]]:
+def pages(client: httpx.Client, path: str) -> Iterator[dict[str, Any]]:
     """Follow the links of a list; they stay on the registry."""
     while path:
         answer = client.get(path)

@@ -1,6 +1,6 @@
 """A deployment that a test starts, ends and starts again on the same data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from botocore.config import Config
 
 from tests import programs
 from tests.programs import ECRU, Program
-from tests.servers import wait_for
 
 REPOSITORY = "team/app"
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -41,23 +40,20 @@ class Deployment:
         """Where the metadata are."""
         return self.database or f"sqlite:///{self.data / 'ecru.db'}"
 
-    def start(self, *arguments: object, command: Sequence[str | Path] = ECRU) -> Program:
+    def start(
+        self,
+        *arguments: object,
+        command: Sequence[str | Path] = ECRU,
+        until: Callable[[Program], bool] = lambda program: program.answers() and program.get("/readyz").is_success,
+    ) -> Program:
         """Start the server and wait until it is ready; the caller ends it."""
         root = {
             "ECRU_ROOT_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "ECRU_ROOT_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "ECRU_ACCESS_LOG": "false",
         }
-        where = [] if self.database is None else ["--database", self.database]
-        program = programs.start(
-            self.folder, *where, *self.arguments, *arguments, environment={**root, **self.environment}, command=command
-        )
-        try:
-            wait_for(lambda: program.get("/readyz").is_success, "ecru to be ready")
-        except BaseException:
-            program.kill()
-            raise
-        return program
+        all_arguments = ["--database", self.database_url, *self.arguments, *arguments]
+        return programs.start(self.folder, *all_arguments, environment={**root, **self.environment}, command=command, until=until)
 
 
 def ecr_client(program: Program) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time

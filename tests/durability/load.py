@@ -240,7 +240,9 @@ class Client:
         known = [(digest, image) for digest, image in self._ledger.images.items() if image.acknowledged and image.blobs]
         if known:
             chosen = self._random.sample(known, min(2, len(known)))
-            content = an_index(*(image.manifest for _, image in chosen), annotations={"of": f"{self._number} {self._random.random()}"})
+            content = an_index(
+                *(image.manifest for _, image in chosen), annotations={"of": f"{self._number} {self._random.random()}"}
+            )
             await self._push_manifest(OCI_INDEX, Thing(manifest=content, images=frozenset(digest for digest, _ in chosen)))
 
     async def _push_manifest(self, media_type: str, image: Thing) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from typing_extensions import override
 
 from ecru.oci.digest import digest_of
 from ecru.oci.media_types import OCI_MANIFEST
@@ -50,6 +51,7 @@ class Exchange:
     begin: int
     answer: Call
 
+    @override
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status}"
 
@@ -178,9 +180,7 @@ def push(url: str, authorization: str) -> None:
         expect(201, client.post(uploads, params={"digest": digest_of(config)}, content=config))
 
         manifest = a_manifest(config=config, layers=[layer])
-        expect(
-            201, client.put(f"/v2/{REPOSITORY}/manifests/one", headers={"Content-Type": OCI_MANIFEST}, content=manifest)
-        )
+        expect(201, client.put(f"/v2/{REPOSITORY}/manifests/one", headers={"Content-Type": OCI_MANIFEST}, content=manifest))
 
 
 PUSHED = ["POST", "PUT", "POST", "PATCH", "PATCH", "PUT", "POST", "PATCH", "PUT", "POST", "PUT"]
@@ -304,4 +304,7 @@ def test_a_step_left_out_is_noticed(step: str, expected: str, tmp_path: Path) ->
 def test_a_new_folder_that_is_not_synced_is_noticed(tmp_path: Path) -> None:
     evidence = observe(Deployment(tmp_path), command=[PYTHON, WITHOUT, "sync-of-new-folders"])
 
-    assert any("made in" in fault and "mkdir(" in fault for fault in names_not_synced(evidence, evidence.exchanges[-1].answer.begin))
+    faults = names_not_synced(evidence, evidence.exchanges[-1].answer.begin)
+
+    assert faults
+    assert all("mkdir(" in fault for fault in faults)

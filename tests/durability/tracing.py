@@ -7,10 +7,12 @@ other began.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
+
+from typing_extensions import override
 
 from tests.peers import peer
 
@@ -85,6 +87,7 @@ class Call:
         """The bytes that it passed, as strace writes them, and cut off."""
         return "".join(self.names)
 
+    @override
     def __str__(self) -> str:
         return f"line {self.begin}: {self.name}({self.arguments[:150]})"
 

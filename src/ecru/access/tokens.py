@@ -9,7 +9,6 @@ padding, so that there is no colon in it (the aws CLI splits at each one)::
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ def parse_token(keys: KeyRing, text: str) -> Token:
     try:
         access_key_id, account_id, region, end = _decode(encoded).decode().split("|")
         expires_at = datetime.fromtimestamp(float(end), UTC)
-    except (ValueError, binascii.Error) as fault:
+    except ValueError as fault:
         raise InvalidToken("the token cannot be read") from fault
     return Token(access_key_id, AccountId(account_id), Region(region), expires_at)
 
@@ -88,7 +87,7 @@ def parse_basic_credentials(header: str) -> str:
         raise InvalidToken("this registry takes Basic credentials only: user AWS and a token as the password")
     try:
         user, separator, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise InvalidToken("the Basic credentials are not base64 of user:password") from None
     if not separator or user != USER_NAME:
         raise InvalidToken("the user name must be AWS; its password is a token of 'aws ecr get-login-password'")

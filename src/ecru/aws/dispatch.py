@@ -9,6 +9,7 @@ full before anything is done, since the signature covers them; by then the acces
 nobody are not waited for.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +39,8 @@ from ecru.telemetry.exchange import exchange_of
 SERVICES = ("ecr", "ecr-public", "sts")
 
 _HELD_BODIES_BYTES = 64 * 2**20
+# Up to this size a document is read in less time than it costs to change the thread.
+_BYTES_INLINE = 64 * 2**10
 # What a page has unless the client asks for more: 0.3 ms of work, less than it costs to change the thread.
 _ROWS_INLINE = 100
 
@@ -78,7 +81,7 @@ class Aws:
             claim = await read_claim(self._deployment, raw)
             async with self._bodies.receive(incoming, json_rpc.body_limit(operation)) as (body, body_sha256):
                 call = self._prove(request, claim, replace(raw, body_sha256=body_sha256), service)
-                inputs = read_input(service, operation, json_rpc.read_document(body))
+                inputs = await _read_json(service, operation, body)
                 return json_rpc.answer(await _run(call, service, operation, inputs), request_id)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the client gets an error of the protocol
             return json_rpc.refuse(_told(fault, request), request_id)
@@ -109,6 +112,19 @@ class Aws:
         registry = Registry(principal.account_id, region if region in deployment.regions else deployment.home.region)
         endpoint = Endpoint(request.scope["scheme"], request.headers.get("host", "localhost"))
         return Call(deployment, principal, registry, now, exchange.request_id, endpoint)
+
+
+async def _read_json(service: Service, operation: Operation, body: bytearray) -> dict[str, Any]:
+    """Read the input; a large one, a manifest or a part of a layer, in a thread, since others wait.
+
+    Raises:
+        NotSerializable, InvalidInput: it cannot be read, or breaks the model.
+    """
+
+    def read() -> dict[str, Any]:
+        return read_input(service, operation, json_rpc.read_document(body))
+
+    return read() if len(body) <= _BYTES_INLINE else await asyncio.to_thread(read)
 
 
 async def _run(call: Call, service: Service, operation: Operation, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
 
 import json
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from starlette.responses import Response
@@ -15,15 +16,20 @@ from ecru.errors import ApiError
 
 MEDIA_TYPE = "application/x-amz-json-1.1"
 
+# Of any other operation: some hundred identifiers, or a policy.
+SMALL_BODY_LIMIT_BYTES = 2**20
 # The largest document but one is a manifest of 4 MiB in a JSON string, where escapes make six bytes of a letter's two.
-BODY_LIMIT_BYTES = 13 * 2**20
+MANIFEST_BODY_LIMIT_BYTES = 13 * 2**20
 # A part of at most 20 MiB is base64 in its document: four characters for three bytes, and room for the other members.
 PART_BODY_LIMIT_BYTES = 28 * 2**20
+_LARGE_BODIES = MappingProxyType({"PutImage": MANIFEST_BODY_LIMIT_BYTES, "UploadLayerPart": PART_BODY_LIMIT_BYTES})
+# In strings too. The parser lets nobody else run: a million empty lists would take half a second of everybody's time.
+MOST_BRACKETS = 250_000
 
 
 def body_limit(operation: Operation) -> int:
     """How many bytes of a request for this operation are read."""
-    return PART_BODY_LIMIT_BYTES if operation.name == "UploadLayerPart" else BODY_LIMIT_BYTES
+    return _LARGE_BODIES.get(operation.name, SMALL_BODY_LIMIT_BYTES)
 
 
 def find_operation(services: Iterable[Service], target: str) -> tuple[Service, Operation]:
@@ -43,10 +49,12 @@ def read_document(body: bytearray) -> dict[str, Any]:
     """Read the input; an empty body is an empty document. The body is given up, since a part of a layer is large.
 
     Raises:
-        NotSerializable: the body is no JSON object in UTF-8, or nests too deep to be read.
+        NotSerializable: the body is no JSON object in UTF-8, or nests too deep or has too many parts to be read.
     """
     if not body:
         return {}
+    if body.count(b"[") + body.count(b"{") > MOST_BRACKETS:
+        raise NotSerializable(f"The body has more than {MOST_BRACKETS} lists and structures.")
     try:
         text = body.decode()
         body.clear()

@@ -34,8 +34,9 @@ from ecru.blobs.store import READ_BYTES, BlobMissing, BlobStore, Location, Store
 _PART_BYTES = 5_376 * 1024
 # Up to here one request instead of three; the body is held, and once more while it is put in one piece.
 _SINGLE_BYTES = 4 * 1024 * 1024
-# Parts that uploads share beyond the one that each has: what makes a lone upload fast, and 20 of them no larger than 170 MB.
-_SPARE_PARTS = 4
+# Parts that the uploads of a process share beyond the one that each has: what makes a lone upload fast, and keeps 20 of them, over
+# two processes and with what else a body takes on its way, below 300 MB: tests/durability/test_memory.py.
+_SPARE_PARTS = 2
 _LISTED_AT_ONCE = 1000
 _CHECK_SECONDS = 10
 _LINGER_SECONDS = 0.05

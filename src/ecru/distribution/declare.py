@@ -50,7 +50,7 @@ def route(method: str, path: str, *, actions: Sequence[str], either: bool = Fals
 
 
 def _part(name: str) -> str:
-    return f"(?P<{name}>.+)" if name == "name" else f"(?P<{name}>[^/]+)"
+    return f"(?P<{name}>.+)" if name == "name" else rf"(?P<{name}>[^/\0]+)"  # which no column of text holds
 
 
 def all_routes() -> tuple[Route, ...]:

@@ -20,6 +20,7 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _QUERY_FIELDS_LIMIT = 100
 _DRAIN_LIMIT_BYTES = 8 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
+_SILENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Request:
         """Values of the query, by name.
 
         Raises:
-            InvalidParameter: there are too many.
+            InvalidParameter: there are too many, or one holds U+0000, which no column of text does.
         """
         text = self.scope["query_string"].decode("latin-1")
         found: dict[str, list[str]] = {}
@@ -77,6 +78,8 @@ class Request:
         except ValueError:
             raise InvalidParameter("query", f"must have at most {_QUERY_FIELDS_LIMIT} fields") from None
         for name, value in pairs:
+            if "\0" in value:
+                raise InvalidParameter("query", "must not contain the character U+0000")
             found.setdefault(name, []).append(value)
         return found
 
@@ -104,10 +107,14 @@ class Request:
         return "transfer-encoding" in self.headers or not str(self.scope["http_version"]).startswith("1")
 
     async def content(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives. A client that leaves ends it: what has arrived is all there will be."""
+        """The body as it arrives. A client that leaves, or is silent for long, ends it: what has arrived is all there will be."""
         while not self._body_ended:
             self._body_begun = True
-            message = await self._receive()
+            try:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                message = {"type": "http.disconnect"}
             if message["type"] == "http.disconnect":
                 self._body_ended = self._client_left = True
                 return

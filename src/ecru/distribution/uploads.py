@@ -9,7 +9,7 @@ from ecru.call import Call
 from ecru.distribution.blobs import read_digest
 from ecru.distribution.declare import route
 from ecru.distribution.exchange import Answer, Request
-from ecru.errors import ChunkLengthInvalid, ChunkRangeInvalid, InvalidDigestReference
+from ecru.errors import BlobNotFound, ChunkLengthInvalid, ChunkRangeInvalid, InvalidDigestReference, RepositoryNotFound
 from ecru.metadata.uploads import Upload
 from ecru.oci.digest import InvalidDigest, parse_digest
 from ecru.oci.ranges import InvalidContentRange, parse_content_range
@@ -62,6 +62,10 @@ async def _mount(request: Request, call: Call, name: str, mount: str) -> bool:
     right = decide(call.principal, "ecr:GetDownloadUrlForLayer", repository_arn(call.registry, source))
     if not right.allowed:
         return False
+    try:
+        await registry_blobs.find_whole(call.deployment, call.registry, source, digest)
+    except (RepositoryNotFound, BlobNotFound):
+        return False
     return await call.deployment.database.write(
         registry_blobs.mount, call, call.registry, target=name, source=source, digest=digest
     )
@@ -113,7 +117,7 @@ async def cancel_upload(request: Request, call: Call, *, name: str, upload: str)
 
     ``end-14`` of the ``dev`` profile, which docker and skopeo have long used.
     """
-    await call.deployment.database.write(registry_uploads.cancel, call, call.registry, name, upload)
+    await registry_uploads.cancel(call, call.registry, name, upload)
     return Answer(204)
 
 

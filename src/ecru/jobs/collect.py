@@ -31,8 +31,6 @@ IMAGES: Final = 25
 """In one transaction; each has some dozen links to queue."""
 LINKS: Final = 100
 LOCATIONS: Final = 500
-READING: Final = timedelta(minutes=5)
-"""What a reader may take between reading a row and opening or signing its location, with clocks that differ."""
 UNDELETABLE_WAIT: Final = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
@@ -55,7 +53,7 @@ async def collect(work: Work) -> None:
         return await database.write(purge_images, now=work.now, grace=deployment.collection_grace)
 
     async def collect_links() -> int:
-        discard_at = work.now + deployment.url_lifetime + READING
+        discard_at = work.now + deployment.reading_time
         return await database.write(blobs.collect_links, now=work.now, discard_at=discard_at, limit=LINKS)
 
     done = {"images": await _until_done(work, purge), "links": await _until_done(work, collect_links), "locations": 0}

@@ -10,10 +10,9 @@ from ecru.blobs.store import Location
 from ecru.jobs.declare import Retry, Work, job
 from ecru.metadata import blobs, uploads
 from ecru.metadata.database import Transaction
+from ecru.registry.uploads import LONGEST_BODY
 
 BATCH: Final = 100
-LONGEST_BODY: Final = timedelta(days=1)
-"""By then a body that was arriving when its upload was closed has ended."""
 
 log = structlog.get_logger(__name__)
 

@@ -92,13 +92,13 @@ def put(
     location: Location,
     verified_at: datetime,
     started_at: datetime,
-    url_lifetime: timedelta,
+    reading_time: timedelta,
 ) -> int:
     """Record verified bytes at a location and answer the id of their blob.
 
     Of two copies one stays. Bytes that were verified while this upload was running are kept and ours discarded (many
     clients push one layer at once); older ones are replaced by ours, which heals them if they were corrupt. The other copy
-    is deleted after ``url_lifetime``, when nobody reads it through a signed URL any more.
+    is deleted after ``reading_time``, when nobody reads it through a signed URL any more.
     """
     values = {
         "store": repository.store,
@@ -120,7 +120,7 @@ def put(
         if not keep_known:
             fresh = {"location": location, "verified_at": verified_at, "size_bytes": size_bytes}
             db.execute(update(blob).where(blob.c.id == known.id).values(**fresh))
-        discard(db, repository.store, [location if keep_known else known.location], due_at=verified_at + url_lifetime)
+        discard(db, repository.store, [location if keep_known else known.location], due_at=verified_at + reading_time)
     return known.id
 
 

@@ -40,6 +40,11 @@ MANIFEST_SIZE_LIMIT: Final = 4_194_304
 """Bytes; the distribution spec asks for a limit of at least 4 MB, ECR's is 4 MiB."""
 
 DEEPEST_NESTING: Final = 64
+MOST_CONTAINERS: Final = 100_000
+"""Arrays and objects. A million of them in 4 MiB, which mean nothing, would take half a second of everybody's time."""
+MOST_DESCRIPTORS: Final = 10_000
+"""In one list. No specification has a bound, but each of them is a row; images have some hundred layers at most."""
+
 LONGEST_MEDIA_TYPE: Final = 255
 """Characters: RFC 6838, section 4.2, has 127 on either side of the slash."""
 
@@ -363,6 +368,8 @@ class _Object:
             return []
         if not isinstance(values, list):
             raise InvalidManifest(f"{self._at(name)} {_shown(values)} is not an array")
+        if len(values) > MOST_DESCRIPTORS:
+            raise InvalidManifest(f"{self._at(name)} has {len(values)} descriptors, and at most {MOST_DESCRIPTORS} are taken")
         return [self._as_object(f"{name}[{position}]", value) for position, value in enumerate(values)]
 
     def _as_object(self, name: str, value: object) -> _Object:
@@ -398,7 +405,7 @@ def _read_json(content: bytes) -> dict[str, Any]:
         raise InvalidManifest(f"{len(content)} bytes are more than {MANIFEST_SIZE_LIMIT}")
     try:
         text = content.decode()
-        _check_nesting(text)
+        _check_structure(text)
         document = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
     except ValueError as fault:
         raise InvalidManifest(f"not a JSON document: {fault}") from fault
@@ -407,14 +414,20 @@ def _read_json(content: bytes) -> dict[str, Any]:
     return document
 
 
-def _check_nesting(text: str) -> None:
-    """Keep the parser, which recurses, away from documents that are deeper than any honest one."""
-    depth = 0
+def _check_structure(text: str) -> None:
+    """Keep the parser, which recurses and lets nobody else run, away from what is deeper or larger than any honest document."""
+    depth = count = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         character = text[match.start()]
-        depth += (character in "[{") - (character in "]}")
-        if depth > DEEPEST_NESTING:
-            raise ValueError(f"nested deeper than {DEEPEST_NESTING} levels")
+        if character in "[{":
+            depth += 1
+            count += 1
+            if depth > DEEPEST_NESTING:
+                raise ValueError(f"nested deeper than {DEEPEST_NESTING} levels")
+            if count > MOST_CONTAINERS:
+                raise ValueError(f"more than {MOST_CONTAINERS} arrays and objects")
+        elif character in "]}":
+            depth -= 1
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,16 +15,17 @@ INVARIANT: whatever an upload has written is found again, by the upload's row wh
 ``discarded`` that the same transaction writes. A process that was killed over a body has left bytes that nobody else knows of.
 """
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 from ecru.blobs import layout
 from ecru.blobs.hashing import RunningHash
-from ecru.blobs.store import BlobStore, BlobStoreError, Stored
+from ecru.blobs.store import BlobStore, BlobStoreError, Location, Stored
 from ecru.call import Call
 from ecru.errors import (
     ApiError,
@@ -43,6 +44,9 @@ from ecru.metadata.repositories import Repository
 from ecru.metadata.uploads import Upload
 from ecru.oci.digest import Digest, algorithm_of
 from ecru.policy.arn import Registry
+
+LONGEST_BODY: Final = timedelta(days=1)
+"""By then a body that was arriving when its upload was closed has ended, so that nothing comes below its prefix any more."""
 
 Content: TypeAlias = AsyncIterator[bytes]
 
@@ -127,6 +131,7 @@ async def append(
         PartLengthInvalid: there are more than was said.
         LayerTooLarge, LimitExceeded: the layer or its number of parts is above its limit.
     """
+    began = time.monotonic()
     session = await call.deployment.database.read(find, registry, name, upload_id)
     upload, limits = session.upload, call.deployment.limits
     _require_position(session, first_byte, length)
@@ -136,14 +141,14 @@ async def append(
     running = call.deployment.hashing.resume(upload_id, upload.received_bytes, "sha256")
     segment = await _receive(call, session, content, running, length=length)
     if segment.size_bytes == 0:
-        await _store(call, session).delete([segment.location])
+        await _undo(_store(call, session), [segment.location])
         return session
     if length is not None and segment.size_bytes > length:
-        await _store(call, session).delete([segment.location])
+        await _undo(_store(call, session), [segment.location])
         raise PartLengthInvalid(*_part_values(session, first_byte, length))
-    expires_at = _after(call).now + call.deployment.upload_expiry
+    expires_at = _after(call, began).now + call.deployment.upload_expiry
     if not await call.deployment.database.write(uploads.advance, upload, segment, expires_at=expires_at):
-        await _store(call, session).delete([segment.location])
+        await _undo(_store(call, session), [segment.location])
         raise InvalidLayerPart(*_part_values(session, first_byte, length))
     received = upload.received_bytes + segment.size_bytes
     if running is not None:
@@ -186,6 +191,7 @@ async def complete(
         InvalidLayerPart: the last bytes do not begin where the upload stands, or another request was faster.
         EmptyUpload, LayerPartTooSmall: rules of the ECR API, where a smallest part is asked for.
     """
+    began = time.monotonic()
     session = await call.deployment.database.read(find, registry, name, upload_id)
     _require_position(session, first_byte, length)
     store, upload = _store(call, session), session.upload
@@ -196,7 +202,7 @@ async def complete(
     if content is not None or not segments:
         last = [await _receive(call, session, content or _nothing(), running, length=length)]
     if segments and last and last[0].size_bytes == 0:
-        await store.delete([last.pop().location])
+        await _undo(store, [last.pop().location])
     parts, made = [*segments, *last], [part.location for part in last]
     try:
         _require_length(session, last, first_byte, length)
@@ -207,33 +213,40 @@ async def complete(
             made.append(location)
             await store.join(parts, location)
     except BaseException:
-        await store.delete(made)
+        await _undo(store, made)
         raise
     blob = Stored(location, sum(part.size_bytes for part in parts))
     try:
-        existed = await call.deployment.database.write(_commit, _after(call), session, blob, digest, begun_here=begun_here)
+        existed = await call.deployment.database.write(_commit, _after(call, began), session, blob, digest, begun_here=begun_here)
     except ApiError:  # any other fault leaves it open whether a row points to the bytes: the end of the upload decides
-        await store.delete(made)
+        await _undo(store, made)
         raise
     call.deployment.hashing.forget(upload_id)
     if len(parts) > 1:
         # They would go anyway, but a layer of many gigabytes need not lie there twice until then.
-        with suppress(BlobStoreError):
-            await store.delete([part.location for part in parts])
+        await _undo(store, [part.location for part in parts])
     return Completed(digest, blob.size_bytes, existed)
 
 
-def cancel(db: Transaction, call: Call, registry: Registry, name: str, upload_id: str) -> None:
-    """End an upload and let what has arrived of it go.
+async def cancel(call: Call, registry: Registry, name: str, upload_id: str) -> None:
+    """End an upload and delete what has arrived of it.
 
     Raises:
         RepositoryNotFound, UploadNotFound: it is not there.
     """
+    store = call.deployment.stores[await call.deployment.database.write(_close, call, registry, name, upload_id)]
+    with suppress(BlobStoreError):  # the collector looks again
+        await store.clear(layout.prefix(upload_id))
+
+
+def _close(db: Transaction, call: Call, registry: Registry, name: str, upload_id: str) -> str:
+    """Close an upload that will become no blob, and answer the name of the store that its bytes are in."""
     session = find(db, registry, name, upload_id)
     if not uploads.close(db, upload_id):
         raise UploadNotFound(upload_id, name, registry.id)
-    prefix = layout.prefix(upload_id)
-    blobs.discard(db, session.repository.store, [prefix], due_at=call.now + call.deployment.url_lifetime)
+    store = session.repository.store
+    blobs.discard(db, store, [layout.prefix(upload_id)], due_at=call.now + LONGEST_BODY)
+    return store
 
 
 def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest: Digest, *, begun_here: bool) -> bool:
@@ -258,7 +271,7 @@ def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest:
         location=blob.location,
         verified_at=call.now,
         started_at=upload.started_at,
-        url_lifetime=call.deployment.url_lifetime,
+        reading_time=call.deployment.reading_time,
     )
     blobs.link(db, repository.id, blob_id, now=call.now, due_at=call.now + call.deployment.collection_grace)
     return existed
@@ -274,6 +287,12 @@ async def _receive(call: Call, session: Session, content: Content, running: Runn
     passing = bounded if running is None else call.deployment.hashing.passing(bounded, [running.hasher])
     size_bytes = await _store(call, session).write(location, passing)
     return Stored(location, size_bytes)
+
+
+async def _undo(store: BlobStore, locations: Sequence[Location]) -> None:
+    """Delete what is needed no more; what cannot be deleted now goes with the rest of the upload."""
+    with suppress(BlobStoreError):
+        await store.delete(locations)
 
 
 async def _bounded(content: Content, room: int, limit_bytes: int) -> Content:
@@ -308,9 +327,9 @@ def _require_length(session: Session, last: Sequence[Stored], first_byte: int | 
         raise PartLengthInvalid(*_part_values(session, first_byte, length))
 
 
-def _after(call: Call) -> Call:
-    """The call as it is when its body has arrived, which may be hours after it began: periods count from then."""
-    return replace(call, now=datetime.now(UTC))
+def _after(call: Call, began: float) -> Call:
+    """The call as it is when its body has arrived, to the second, which may be hours after it began: periods count from then."""
+    return replace(call, now=call.now + timedelta(seconds=int(time.monotonic() - began)))
 
 
 def _nonce() -> str:

@@ -42,6 +42,7 @@ _CREDENTIAL_ELEMENTS: Final = 5
 _ACCESS_KEY_ID: Final = re.compile(r"\w{1,128}", re.ASCII)
 _BASIC_FORMAT: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 _EXPIRES: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
+_HEADER_NAMES: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(;[!#$%&'*+.^_`|~0-9a-z-]+)*", re.ASCII)
 
 
 class SignatureFault(ValueError):
@@ -174,8 +175,10 @@ def _signed_request(values: Mapping[str, str], date: str, session_token: str | N
     if _ACCESS_KEY_ID.fullmatch(access_key_id) is None:
         raise IncompleteSignature(f"Access key id '{access_key_id}' is not of letters, digits and '_'.")
     signed_headers = tuple(values["SignedHeaders"].split(";"))
-    if list(signed_headers) != sorted({name.lower() for name in signed_headers}):
-        raise IncompleteSignature(f"SignedHeaders '{values['SignedHeaders']}' are not in lower case and in order.")
+    if not _HEADER_NAMES.fullmatch(values["SignedHeaders"]) or list(signed_headers) != sorted(set(signed_headers)):
+        raise IncompleteSignature(
+            f"SignedHeaders '{values['SignedHeaders']}' are not in lower case and in order, or no names of headers."
+        )
     return SignedRequest(
         access_key_id=access_key_id,
         scope=Scope(*scope),

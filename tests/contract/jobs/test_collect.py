@@ -18,7 +18,7 @@ from tests.making import a_descriptor, an_index
 pytestmark = pytest.mark.anyio
 
 LATER = timedelta(days=365)
-BYTES_STAY = URL_LIFETIME + collecting.READING
+BYTES_STAY = URL_LIFETIME + timedelta(minutes=5)
 
 
 async def test_a_blob_that_no_image_needs_goes_after_the_grace_period_and_not_before(world: World) -> None:

@@ -11,10 +11,11 @@ from ecru.blobs import layout
 from ecru.errors import InvalidLayerPart, UploadNotFound
 from ecru.jobs import expire_uploads as expiring
 from ecru.jobs.collect import collect
-from ecru.jobs.expire_uploads import LONGEST_BODY, expire_uploads
+from ecru.jobs.expire_uploads import expire_uploads
 from ecru.metadata import tables
 from ecru.oci.digest import digest_of
 from ecru.registry import uploads
+from ecru.registry.uploads import LONGEST_BODY
 from tests.contract.holding import holding
 from tests.contract.jobs.world import EXPIRY, HOME, MOMENT, World, holding_change, pieces, restarted
 from tests.making import a_manifest
@@ -146,7 +147,7 @@ async def test_bytes_left_by_a_run_that_crashed_after_closing_are_found_by_the_c
 async def test_a_cancelled_upload_goes_with_its_bytes(world: World) -> None:
     session = await world.append("app", await world.begin("app"), b"first")
     kept = await world.push_blob("app", b"another")
-    await world.database.write(uploads.cancel, world.call, HOME, "app", session.upload.id)
+    await uploads.cancel(world.call, HOME, "app", session.upload.id)
 
     world.now += timedelta(hours=1)
     await world.run(collect)

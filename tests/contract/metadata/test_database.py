@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Integer, literal, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ecru.metadata.database import Database, DatabaseUnavailable, Transaction, open_database, upsert
+from ecru.metadata.database import Database, DatabaseUnavailable, Transaction, open_database, upsert, upsert_selected
 from tests.contract.metadata.notes import NOW, add, count, metadata, names, note
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +171,22 @@ async def test_an_upsert_can_stand_on_a_partial_index(database: Database) -> Non
     await database.write(bury)
     assert await database.write(put, "third") is True
     assert await database.read(names) == ["first", "third"]
+
+
+async def test_rows_that_a_query_selects_are_upserted_together(database: Database) -> None:
+    def copy(db: Transaction, version: int) -> None:
+        named = (note.c.name + "-copy").label("name")
+        rows = select(named, literal(version, Integer).label("version")).where(note.c.name.in_(["one", "two"])).order_by(note.c.id)
+        upsert_selected(db, note, rows, conflict=["name"], update=["version"])
+
+    for name in ("one", "two", "three"):
+        await database.write(add, name)
+    for version in (1, 2):
+        await database.write(copy, version)
+
+    assert await database.read(names) == ["one", "one-copy", "three", "two", "two-copy"]
+    copies = select(note.c.version).where(note.c.name.like("%-copy"))
+    assert await database.read(lambda db: list(db.execute(copies).scalars())) == [2, 2]
 
 
 async def test_context_variables_reach_the_function(database: Database) -> None:

@@ -106,3 +106,15 @@ def test_the_largest_part_and_the_largest_manifest_fit_into_their_bodies() -> No
 
     assert json_rpc.body_limit(ecr.operations["UploadLayerPart"]) > part + other_members
     assert json_rpc.body_limit(ecr.operations["PutImage"]) > len(json.dumps("é" * (2 * 2**20))) + other_members
+
+
+def test_a_body_that_is_no_manifest_and_no_part_is_small() -> None:
+    assert json_rpc.body_limit(load("ecr").operations["BatchGetImage"]) == 2**20
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}"])
+def test_a_body_of_many_parts_is_not_parsed(part: bytes) -> None:
+    body = bytearray(b'{"a":[' + b",".join([part] * json_rpc.MOST_BRACKETS) + b"]}")
+
+    with pytest.raises(NotSerializable, match="more than 250000 lists and structures"):
+        json_rpc.read_document(body)

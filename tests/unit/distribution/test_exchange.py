@@ -1,10 +1,12 @@
 """Bodies of requests, as the server hands them on."""
 
+import asyncio
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import pytest
 
+from ecru.distribution import exchange
 from ecru.distribution.exchange import Receive, Request
 from ecru.errors import InvalidManifestSyntax, ManifestTooLarge
 
@@ -48,6 +50,23 @@ async def test_a_body_above_its_limit_is_not_read_on() -> None:
         await request.read(7)
 
     assert left() == 1
+
+
+@pytest.mark.anyio
+async def test_a_client_that_says_nothing_for_long_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_SILENCE_SECONDS", 0.01)
+    pieces = [PIECE]
+
+    async def receive() -> MutableMapping[str, Any]:
+        if not pieces:
+            await asyncio.Event().wait()
+        return pieces.pop()
+
+    request = Request({"type": "http", "method": "PUT", "path": "/v2/", "headers": []}, receive)
+
+    assert [piece async for piece in request.content()] == [b"piece"]
+    with pytest.raises(InvalidManifestSyntax, match="broken off"):
+        await request.read(100)
 
 
 @pytest.mark.anyio

@@ -331,6 +331,7 @@ def test_a_manifest_may_have_as_many_bytes_as_the_limit() -> None:
         pytest.param(b'{"mediaType":"a/b","mediaType":"c/d"}', 'member "mediaType" occurs twice', id="member twice"),
         pytest.param(b'{"layers":[{"size":1,"size":2}]}', 'member "size" occurs twice', id="member of a descriptor twice"),
         pytest.param(b'{"a":1,"\\u0061":2}', 'member "a" occurs twice', id="member twice, once escaped"),
+        pytest.param(b"[" + b"[]," * 100_000, "more than 100000 arrays and objects", id="arrays without an end"),
         pytest.param(b"[" * 100_000, "nested deeper than 64 levels", id="brackets without an end"),
         pytest.param(b'{"a":' * 100_000, "nested deeper than 64 levels", id="objects without an end"),
         pytest.param(

@@ -213,6 +213,7 @@ GOOD = f"AWS4-HMAC-SHA256 Credential={CREDENTIAL}, SignedHeaders=host;x-amz-date
         pytest.param(GOOD.replace(ACCESS_KEY_ID, "A" * 129), "Access key id 'AAA", id="long access key"),
         pytest.param(GOOD.replace("host;x", "x-a;host;x"), "SignedHeaders 'x-a;host;x-amz-date' are not", id="headers unsorted"),
         pytest.param(GOOD.replace("host", "Host"), "SignedHeaders 'Host;x-amz-date' are not in lower case", id="in upper case"),
+        pytest.param(GOOD.replace("date,", "date;\u4e2d,"), "SignedHeaders 'host;x-amz-date;\u4e2d' are not", id="no header"),
         pytest.param(GOOD.replace("host", "host;host"), "SignedHeaders 'host;host;x-amz-date' are not", id="header twice"),
     ],
 )

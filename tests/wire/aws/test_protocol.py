@@ -113,12 +113,12 @@ async def test_a_body_above_its_limit_is_not_read(ecr: Caller, *, announced: boo
 
 async def test_large_bodies_wait_for_each_other_and_all_are_answered(ecr: Caller) -> None:
     """More of them than may be held at one time."""
-    body = json.dumps({"repositoryNames": ["app"], "padding": " " * 12 * 2**20}).encode()
+    body = json.dumps({"repositoryName": "app", "imageManifest": "{}", "padding": " " * 12 * 2**20}).encode()
     assert 8 * len(body) > dispatch._HELD_BODIES_BYTES
-    requests = [ecr.raw(body, target=ECR + "DescribeRepositories") for _ in range(8)]
+    requests = [ecr.raw(body, target=ECR + "PutImage") for _ in range(8)]
     answers = await asyncio.gather(*(ecr.send(request) for request in requests))
 
-    assert [answer.status_code for answer in answers] == [200] * 8
+    assert [await code_of(answer) for answer in answers] == [(400, "InvalidParameterException")] * 8
 
 
 async def test_a_bug_is_a_server_fault_that_tells_nothing(server: Server, ecr: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

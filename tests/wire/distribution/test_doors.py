@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from ecru.blobs.layout import EVERYTHING
 from ecru.metadata import accounts
 from ecru.oci.digest import digest_of
 from ecru.oci.media_types import OCI_MANIFEST
@@ -323,6 +324,15 @@ async def test_nothing_is_mounted_where_the_account_does_not_allow_it(
     server: Server, client: httpx.AsyncClient, source: str
 ) -> None:
     await server.database.write(accounts.put_setting, HOME, "BLOB_MOUNTING", "DISABLED")
+    answer = await client.post("/v2/app/blobs/uploads/", params={"mount": source, "from": "source"})
+
+    assert answer.status_code == 202
+
+
+async def test_a_blob_whose_bytes_are_gone_is_not_mounted(server: Server, client: httpx.AsyncClient, source: str) -> None:
+    """A row alone must not tell a client to skip its upload."""
+    stored = [each.location async for each in server.store.list(EVERYTHING)]
+    await server.store.delete(stored)
     answer = await client.post("/v2/app/blobs/uploads/", params={"mount": source, "from": "source"})
 
     assert answer.status_code == 202

@@ -21,6 +21,7 @@ from ecru.metadata import blobs, images, repositories, uploads
 from ecru.metadata.database import Transaction
 from ecru.metadata.repositories import Repository
 from ecru.oci.names import RepositoryName
+from ecru.registry.uploads import LONGEST_BODY
 from ecru.rules.mutability import ExclusionFilter, InvalidExclusionFilters, Mutability, check_filters
 from ecru.rules.resource_tags import InvalidResourceTags, TooManyResourceTags, check_resource_tags
 
@@ -188,7 +189,7 @@ def delete_repository(
     blobs.reconsider_all(db, repository.id, due_at=now + deployment.collection_grace)
     for upload_id in uploads.close_all(db, repository.id):
         prefix = layout.prefix(upload_id)
-        blobs.discard(db, repository.store, [prefix], due_at=now + deployment.url_lifetime)
+        blobs.discard(db, repository.store, [prefix], due_at=now + LONGEST_BODY)
     repositories.delete_row(db, repository, by=by, now=now)
     return {"repository": described}
 
