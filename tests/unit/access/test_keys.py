@@ -44,7 +44,11 @@ def test_a_key_that_is_not_on_the_ring_is_named_by_its_fingerprint() -> None:
         parse_key_ring(NEW).open(sealed, "it")
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "short", "!" * 44, OLD + "\nshort"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "# nothing\n", "short", "!" * 44, OLD + "\nshort"],
+    ids=["empty", "comment", "short", "not base64", "one good, one short"],
+)
 def test_a_ring_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidServerKey):
         parse_key_ring(text)

@@ -1,4 +1,4 @@
-from uuid import UUID, uuid1, uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_what_is_no_part_of_a_location_is_refused(upload_id: str, index: int, no
 
 
 @pytest.mark.parametrize(
-    "text", [layout.segment(uuid1(), 0, "9c3e51aa"), layout.probe("00c0ffee"), "27/README.md", "a/b/c/d"], ids=str
+    "text", [layout.segment(UPLOAD, 0, "9c3e51aa"), layout.probe("00c0ffee"), "27/README.md", "a/b/c/d"], ids=str
 )
 def test_locations_are_parsed(text: str) -> None:
     assert layout.parse_location(text) == text
