@@ -210,7 +210,7 @@ async def test_a_database_that_is_not_there_is_unavailable(postgresql_url: str) 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 async def test_a_url_is_libpqs_with_its_parameters(postgresql_url: str, scheme: str) -> None:
-    database = open_database(f"{scheme}://{postgresql_url.partition('://')[2]}?sslmode=disable")
+    database = open_database(f"{scheme}://{postgresql_url.partition('://')[2]}")
 
     await database.check()
     await database.close()
