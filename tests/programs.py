@@ -18,6 +18,8 @@ from tests.servers import free_port, is_running, wait_for
 STOP_SECONDS = 30.0
 LOOPBACK = IPv4Address("127.0.0.1")
 ECRU = (sys.executable, "-m", "ecru")
+data_folders: set[Path] = set()
+"""Where servers of this run of the tests had their data."""
 
 
 def ecru(*arguments: object, environment: Mapping[str, str] | None = None, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -109,6 +111,7 @@ def start(
     """
     port = port or free_port()
     folder.mkdir(exist_ok=True)
+    data_folders.add(folder / "data")
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     with (folder / "stdout").open("w") as stdout, (folder / "stderr").open("w") as stderr:
         process = subprocess.Popen(

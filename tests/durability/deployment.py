@@ -1,7 +1,7 @@
 """A deployment that a test starts, ends and starts again on the same data."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from botocore.config import Config
 
 from tests import programs
 from tests.programs import ECRU, Program
+
+_WITHOUT = Path(__file__).with_name("without.py")
 
 REPOSITORY = "team/app"
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -24,6 +26,8 @@ class Deployment:
     environment: Mapping[str, str] = field(default_factory=dict)
     database: str | None = None
     """The URL of the database; None for SQLite in the data folder."""
+    command: Sequence[str | Path] = ECRU
+    """What to run instead of ``ecru`` itself."""
 
     @property
     def data(self) -> Path:
@@ -35,6 +39,10 @@ class Deployment:
         """Where a folder store keeps its blobs."""
         return self.data / "blobs"
 
+    def without(self, step: str) -> "Deployment":
+        """The same with one of the steps left out on which durability rests."""
+        return replace(self, command=(ECRU[0], _WITHOUT, step))
+
     @property
     def database_url(self) -> str:
         """Where the metadata are."""
@@ -43,7 +51,6 @@ class Deployment:
     def start(
         self,
         *arguments: object,
-        command: Sequence[str | Path] = ECRU,
         until: Callable[[Program], bool] = lambda program: program.answers() and program.get("/readyz").is_success,
     ) -> Program:
         """Start the server and wait until it is ready; the caller ends it."""
@@ -53,7 +60,9 @@ class Deployment:
             "ECRU_ACCESS_LOG": "false",
         }
         all_arguments = ["--database", self.database_url, *self.arguments, *arguments]
-        return programs.start(self.folder, *all_arguments, environment={**root, **self.environment}, command=command, until=until)
+        return programs.start(
+            self.folder, *all_arguments, environment={**root, **self.environment}, command=self.command, until=until
+        )
 
 
 def ecr_client(program: Program) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time

@@ -1,6 +1,6 @@
 """Clients that push, move and remove, and remember what they were told; and what must be true of a server that knew them.
 
-A client makes one request at a time, and a dozen of them work at once. What was in flight when the server died may have
+A client makes one request at a time, and several of them work at once. What was in flight when the server died may have
 happened or not; of everything else it is known.
 
 ``Ledger.moment`` counts what clients do: a request sent, a piece of a body sent, an answer received. The test says at which
@@ -80,6 +80,8 @@ class Upload:
     sent_bytes: int = 0
     closing: bool = False
     """Whether a request that ends it was sent."""
+    becomes: Digest | None = None
+    """The blob that such a request makes of it."""
 
 
 @dataclass
@@ -210,7 +212,7 @@ class Client:
             if at == len(content):
                 break
             await self._append(location, at, content[at : at + size], ranged=True)
-            at += size
+            at = min(at + size, len(content))
         return content[at:]
 
     async def _append(self, location: str, at: int, chunk: bytes, *, ranged: bool) -> None:
@@ -222,7 +224,8 @@ class Client:
         assert received(answer) == upload.acknowledged_bytes
 
     async def _close(self, location: str, digest: Digest, rest: bytes) -> None:
-        self._ledger.uploads[location].closing = True
+        upload = self._ledger.uploads[location]
+        upload.closing, upload.becomes = True, digest
         content = self._sending(rest) if rest else None
         await self._ask(201, "PUT", location, params={"digest": digest}, content=content)
         del self._ledger.uploads[location]
@@ -405,6 +408,8 @@ class Inspector:
         upload = self._ledger.uploads[location]
         status = await self._http.get(location)
         if status.status_code == httpx.codes.NOT_FOUND and upload.closing:
+            if upload.becomes is not None:  # in the same step
+                self._expect_blob(upload.becomes)
             del self._ledger.uploads[location]
             return
         if status.status_code != httpx.codes.NO_CONTENT:
@@ -416,15 +421,18 @@ class Inspector:
         ending = self._random.random()
         if ending < _LEFT_OPEN:
             upload.acknowledged_bytes = upload.sent_bytes = stands
-            upload.closing = False
+            upload.closing, upload.becomes = False, None
             return
         if ending < _LEFT_OPEN + _CANCELLED:
             answer = await self._http.delete(location)
         else:
             digest = digest_of(upload.content)
             answer = await self._http.put(location, params={"digest": digest}, content=upload.content[stands:])
-            self._ledger.blobs.setdefault(digest, Thing()).acknowledged = True
-            self._ledger.blobs[digest].checked = False
+            self._expect_blob(digest)
         if not answer.is_success:
             self.faults.append(f"an upload that stands at {stands} could not be ended: {answer.status_code} {answer.text}")
         del self._ledger.uploads[location]
+
+    def _expect_blob(self, digest: Digest) -> None:
+        blob = self._ledger.blobs.setdefault(digest, Thing())
+        blob.acknowledged, blob.checked = True, False

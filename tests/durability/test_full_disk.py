@@ -18,6 +18,7 @@ from ecru.oci.media_types import OCI_MANIFEST
 from tests.durability.deployment import REPOSITORY, Deployment, create_repository, ecr_client, log_in
 from tests.making import a_config, a_manifest
 from tests.programs import Program
+from tests.servers import wait_for
 
 MEBIBYTE = 1024 * 1024
 DISK_BYTES, FILLER_BYTES = 24 * MEBIBYTE, 8 * MEBIBYTE
@@ -42,7 +43,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         (folder / "filler").write_bytes(bytes(FILLER_BYTES))
         yield folder
     finally:
-        subprocess.run(["umount", folder], check=True)
+        # A killed process lets go of its files a moment after it is gone.
+        wait_for(lambda: subprocess.run(["umount", folder], check=False, capture_output=True).returncode == 0, "umount")
 
 
 @dataclass

@@ -61,6 +61,12 @@ async def test_what_was_acknowledged_survives_kills_on_postgresql_which_dies_too
         shutil.rmtree(folder)
 
 
+async def test_an_answer_before_the_commit_is_noticed(tmp_path: Path) -> None:
+    """This lane's own test: it must be able to fail."""
+    with pytest.raises(AssertionError, match="SEED="):
+        await kill_often(Deployment(tmp_path).without("commit-before-answer"), 40, SEED)
+
+
 def rounds() -> Iterator[tuple[int, int]]:
     """The number of the first kill of each deployment, and how many it gets."""
     for first in range(0, KILLS, KILLS_OF_ONE_DEPLOYMENT):
@@ -92,7 +98,7 @@ async def kill_often(deployment: Deployment, kills: int, seed: str, postgresql: 
     finally:
         program.kill()
     assert [refusal for refusal in ledger.refused if not (postgresql and refusal.startswith("503"))] == []
-    assert ledger.acknowledged > 10 * kills
+    assert ledger.acknowledged > 10 * (kills - 5)  # or the load was none; a few kills may all come early
     assert await strays(deployment) == []
 
 
@@ -129,7 +135,8 @@ async def strays(deployment: Deployment) -> Sequence[str]:
                 await running
 
         rows = await opened.database.read(_locations)
-        there = {stored.location async for stored in store.list(layout.EVERYTHING)}
+        # A look whether the store can be used, killed in its middle, leaves a few bytes that are no upload's.
+        there = {stored.location async for stored in store.list(layout.EVERYTHING) if not stored.location.startswith("probes/")}
         found = [f"{location} is there for nothing" for location in sorted(there - rows.keys())]
         found += [f"{location} still waits to be deleted" for location in await opened.database.read(_discarded)]
         for location, digest in rows.items():

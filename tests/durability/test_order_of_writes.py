@@ -11,7 +11,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,11 +26,9 @@ from tests import servers
 from tests.durability.deployment import REPOSITORY, Deployment, create_repository, log_in
 from tests.durability.tracing import Call, Trace, traced
 from tests.making import a_config, a_layer, a_manifest
-from tests.programs import ECRU, STOP_SECONDS
+from tests.programs import STOP_SECONDS
 from tests.servers import Bucket
 
-WITHOUT = Path(__file__).with_name("without.py")
-PYTHON = ECRU[0]
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2", "copy_file_range", "sendfile")
 SYNCS = ("fsync", "fdatasync")
 RENAMES = ("rename", "renameat", "renameat2")
@@ -187,10 +185,10 @@ PUSHED = ["POST", "PUT", "POST", "PATCH", "PATCH", "PUT", "POST", "PATCH", "PUT"
 FILES = [0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0]
 
 
-def observe(deployment: Deployment, command: Sequence[str | Path] = ECRU, **ports: int) -> Evidence:
+def observe(deployment: Deployment, **ports: int) -> Evidence:
     """Push to a server from its first start on, and end it."""
     file = deployment.folder / "trace"
-    program = deployment.start("--workers", 1, command=traced(tuple(command), file))
+    program = replace(deployment, command=traced(deployment.command, file)).start("--workers", 1)
     try:
         create_repository(program)
         push(program.url, log_in(program))
@@ -293,7 +291,7 @@ def names_not_synced(evidence: Evidence, until: int) -> list[str]:
 )
 def test_a_step_left_out_is_noticed(step: str, expected: str, tmp_path: Path) -> None:
     """This lane's own test: it must be able to fail."""
-    evidence = observe(Deployment(tmp_path), command=[PYTHON, WITHOUT, step])
+    evidence = observe(Deployment(tmp_path).without(step))
 
     faults = [fault for exchange in evidence.exchanges for fault in evidence.faults(exchange)]
 
@@ -302,7 +300,7 @@ def test_a_step_left_out_is_noticed(step: str, expected: str, tmp_path: Path) ->
 
 
 def test_a_new_folder_that_is_not_synced_is_noticed(tmp_path: Path) -> None:
-    evidence = observe(Deployment(tmp_path), command=[PYTHON, WITHOUT, "sync-of-new-folders"])
+    evidence = observe(Deployment(tmp_path).without("sync-of-new-folders"))
 
     faults = names_not_synced(evidence, evidence.exchanges[-1].answer.begin)
 

@@ -6,7 +6,7 @@ other began.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ _NAMING: Final = tuple(_TRACED[1].split(","))
 _MADE: Final = frozenset({"clone", "clone3", "fork", "vfork"})
 
 
-def traced(command: tuple[str | Path, ...], file: Path) -> tuple[str | Path, ...]:
+def traced(command: Sequence[str | Path], file: Path) -> tuple[str | Path, ...]:
     """The command, with what it does written to a file, its children's doings too."""
     options = ("-f", "--seccomp-bpf", "-yy", "-s", str(_SHOWN_BYTES), "-e", f"trace={','.join(_TRACED)}", "-e", "signal=none")
     return (peer("strace"), *options, "-o", file, *command)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ecru.blobs import folder
 from ecru.blobs.files import SystemFiles
 from ecru.blobs.folder import FolderStore
@@ -33,6 +35,13 @@ def _publish_before_sync(self: Any, rest: Sequence[bytes | memoryview]) -> None:
         self._files.sync_folder(self._target.parent)
 
 
+def _answer_before_commit(self: Any, connection: Connection) -> None:  # noqa: ANN401 - the class is private
+    _run(self, connection)
+    self.answer()
+
+
+_run = sqlite._Write.run
+
 # What SQLite's documents recommend beside WAL, and what loses the last commits with the power.
 _IN_A_HURRY = tuple("synchronous = NORMAL" if pragma == "synchronous = FULL" else pragma for pragma in sqlite._WRITER)
 
@@ -42,6 +51,7 @@ STEPS: Mapping[str, tuple[object, str, object]] = {
     "sync-of-new-folders": (FolderStore, "_settle", _settle_without_sync),
     "sync-before-rename": (folder._Unfinished, "publish", _publish_before_sync),
     "sync-of-the-database": (sqlite, "_WRITER", _IN_A_HURRY),
+    "commit-before-answer": (sqlite._Write, "run", _answer_before_commit),
 }
 
 if __name__ == "__main__":

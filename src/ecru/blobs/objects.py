@@ -151,9 +151,11 @@ class ObjectStore(BlobStore):
 
     @override
     async def list(self, prefix: Location) -> AsyncIterator[Stored]:
-        # Its prefixes are whole names of folders; what begins a name is looked for here.
-        folder, _ = layout.split_prefix(prefix)
-        pages = aiter(obstore.list(self._bucket, folder or None, chunk_size=_LISTED_AT_ONCE))
+        # Its prefixes are whole names of folders. Names come in the order of their bytes, so that those of one upload are found
+        # without listing all that lie beside them.
+        folder, beginning = layout.split_prefix(prefix)
+        offset = prefix[:-1] if beginning else None
+        pages = aiter(obstore.list(self._bucket, folder or None, offset=offset, chunk_size=_LISTED_AT_ONCE))
         while True:
             with self._explained():
                 page = await anext(pages, None)
@@ -162,6 +164,8 @@ class ObjectStore(BlobStore):
             for found in page:
                 if found["path"].startswith(prefix):
                     yield Stored(Location(found["path"]), found["size"])
+                elif found["path"] > prefix:
+                    return
 
     @override
     def local_path(self, location: Location) -> Path | None:

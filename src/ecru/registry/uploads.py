@@ -260,8 +260,8 @@ def _commit(db: Transaction, call: Call, session: Session, blob: Stored, digest:
         raise InvalidLayerPart(*_part_values(Session(repository, upload), session.upload.received_bytes, None))
     uploads.close(db, upload.id)
     if not begun_here:
-        expires_at = call.now + call.deployment.upload_expiry
-        blobs.discard(db, repository.store, [layout.prefix(upload.id)], due_at=expires_at, kept=blob.location)
+        prefix = layout.prefix(upload.id)
+        blobs.discard(db, repository.store, [prefix], due_at=call.now + LONGEST_BODY, kept=blob.location)
     existed = blobs.find(db, repository.id, digest) is not None
     blob_id = blobs.put(
         db,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import anyio
 import pytest
@@ -329,6 +329,18 @@ async def test_clear_of_nothing_is_fine(store: BlobStore) -> None:
     await store.clear(layout.prefix(uuid4()))
 
     assert await everything(store) == set()
+
+
+async def test_list_gives_nothing_of_the_uploads_beside(store: BlobStore) -> None:
+    uploads = [UUID(f"{first}{'0' * 7}-0000-4000-8000-0000000000aa") for first in "13579"]
+    for upload_id in uploads:
+        for index in range(2):
+            await store.write(a_segment(upload_id, index), arriving(b"content"))
+
+    for upload_id in uploads:
+        found = {layout.upload_of(stored.location) for stored in await everything(store, layout.prefix(upload_id))}
+        assert found == {upload_id}
+        assert len(await everything(store, layout.prefix(upload_id))) == 2
 
 
 async def test_list_gives_what_begins_with_the_prefix(store: BlobStore) -> None:

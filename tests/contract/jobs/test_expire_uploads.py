@@ -124,7 +124,7 @@ async def test_what_a_killed_process_left_of_an_upload_that_was_completed_later_
     await world.complete("app", session, digest_of(b"content"), b"content")
     await world.push_manifest("app", a_manifest(config=b"content", layers=[]))
 
-    world.now += EXPIRY
+    world.now += LONGEST_BODY
     await world.run(collect)
 
     assert await world.has_blob("app", digest_of(b"content"))
