@@ -491,6 +491,15 @@ class InvalidLayerPart(ApiError):
 
     @property
     @override
+    def oci_headers(self) -> Mapping[str, str]:
+        """Where the client may resume, without having to ask for the status first."""
+        return {
+            "Location": f"/v2/{self.repository}/blobs/uploads/{self.upload}",
+            "Range": f"0-{max(self.received - 1, 0)}",
+        }
+
+    @property
+    @override
     def aws_members(self) -> Mapping[str, object]:
         """Where the client may resume; the shape has no value for an upload without bytes, so that one is left out."""
         members: dict[str, object] = {

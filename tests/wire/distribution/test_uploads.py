@@ -87,6 +87,7 @@ async def test_a_chunk_out_of_order_is_refused_and_the_upload_stands(client: htt
     finished = await client.put(location, params={"digest": DIGEST}, content=CONTENT[1000:])
 
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (416, "RANGE_INVALID")
+    assert (refused.headers["Range"], refused.headers["Location"]) == ("0-999", location)
     assert (status.status_code, status.headers["Range"], status.headers["Location"]) == (204, "0-999", location)
     assert finished.status_code == 201
 
